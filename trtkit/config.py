@@ -1,0 +1,133 @@
+"""engines.yaml as typed objects.
+
+A wrong key, an unknown GPU or a profile with min > opt is one sentence with the path of the key
+(``models.cv_unet.networks.matting.profiles.0.image``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from trtkit.errors import Mistake
+
+FILE_NAME = "engines.yaml"
+
+ServedBy = Literal["tensorrt-rtx", "tensorrt", "onnxruntime"]
+Precision = Literal["fp32", "fp16", "int8"]
+Shape = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+Capability = Annotated[str, StringConstraints(pattern=r"^\d+\.\d$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Gpu(_Strict):
+    """One card: its CUDA compute capability ('8.6') and what can serve it, best first."""
+
+    title: str
+    compute_capability: Capability
+    memory_gib: int
+    served_by: list[ServedBy] = Field(min_length=1)
+    note: str = ""
+
+
+class ShapeRange(_Strict):
+    """The shapes an engine accepts for one input; `opt` is what it is tuned for."""
+
+    min: Shape
+    opt: Shape
+    max: Shape
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ShapeRange:
+        if not len(self.min) == len(self.opt) == len(self.max):
+            raise ValueError(f"min, opt and max must have one length, found {self.min}, {self.opt}, {self.max}")
+        for axis, (low, best, high) in enumerate(zip(self.min, self.opt, self.max, strict=True)):
+            if not low <= best <= high:
+                raise ValueError(f"axis {axis} must have min <= opt <= max, found {low}, {best}, {high}")
+        return self
+
+    def admits(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) == len(self.min) and all(
+            low <= size <= high for low, size, high in zip(self.min, shape, self.max, strict=True)
+        )
+
+
+Profile = dict[str, ShapeRange]
+
+
+class NetworkConfig(_Strict):
+    precisions: list[Precision] = Field(min_length=1)
+    profiles: list[Profile] = Field(min_length=1)
+    tolerance: dict[Precision, float] = {}
+
+
+class ModelConfig(_Strict):
+    networks: dict[str, NetworkConfig] = Field(min_length=1)
+
+
+class Config(_Strict):
+    schema_: Literal[1] = Field(alias="schema")
+    gpus: dict[str, Gpu]
+    models: dict[str, ModelConfig]
+
+    def gpu(self, name: str) -> Gpu:
+        """The GPU called `name` ('a10'), or any card of that capability for 'sm86'. Raises Mistake."""
+        if name in self.gpus:
+            return self.gpus[name]
+        for gpu in self.gpus.values():
+            if name == "sm" + gpu.compute_capability.replace(".", ""):
+                return gpu
+        raise Mistake(f"--gpu {name} is not known; known GPUs: {', '.join(self.gpus)} (or a capability such as sm86)")
+
+    def network(self, model: str, network: str) -> NetworkConfig:
+        """Raises Mistake, naming the key, if engines.yaml has no such block."""
+        try:
+            return self.models[model].networks[network]
+        except KeyError:
+            raise Mistake(
+                f"{FILE_NAME} has no key models.{model}.networks.{network}; add precisions and profiles for it there"
+            ) from None
+
+
+def load(path: Path | None = None) -> Config:
+    """Read `path`, else ./engines.yaml, else the default that ships in the package."""
+    chosen = path or next(candidate for candidate in _candidates() if candidate.is_file())
+    try:
+        text = chosen.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Mistake(f"--config {chosen} cannot be read: {error}") from error
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise Mistake(f"{chosen} is not YAML: {' '.join(str(error).split())}") from error
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        raise Mistake(f"{chosen}: {_first_problem(error)}") from error
+
+
+def _candidates() -> Iterator[Path]:
+    yield Path(FILE_NAME)
+    package = Path(__file__).parent
+    yield package / FILE_NAME  # in a wheel
+    yield package.parent / FILE_NAME  # in a checkout
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
+    if first["type"] == "extra_forbidden":
+        return f"key '{key}' is not known"
+    if first["type"] == "missing":
+        return f"key '{key}' is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"key '{key}': {message[:1].lower()}{message[1:]}, found {first['input']!r}" if "found" not in message else (
+        f"key '{key}': {message}"
+    )

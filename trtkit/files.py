@@ -1,0 +1,65 @@
+"""Files that are either whole or not there: temporary name, flush, rename.
+
+A killed process leaves at most a name ending in ``.part``, which nothing reads and the next run removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from trtkit.errors import Mistake
+
+PART = ".part"
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's content, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write `content` to `path` by way of a temporary name in the same folder.
+
+    Raises Mistake, naming the file, when the folder cannot be made or written or the disk is full.
+    """
+    with writing(path):
+        # The process id keeps two writers of one name apart: the later rename wins, whole.
+        part = path.with_name(f"{path.name}.{os.getpid()}{PART}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals while `path` is written into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise Mistake(_sentence(path, error)) from error
+
+
+def _sentence(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no room left on the disk for {path}; free some space or name another place with --out"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"{path.parent} is a file, not a folder, so {path.name} cannot be written there; name a folder"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{path.parent} cannot be written to ({error.strerror}); name another place with --out"
+    return f"{path} cannot be written: {error.strerror or error}"

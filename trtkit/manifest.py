@@ -1,0 +1,163 @@
+"""The sidecar of every artifact: what it was made of, with what, for what, and what came out.
+
+``FILE.json`` stands beside every ONNX file and engine trtkit makes. It is read and judged before anything is
+deserialized, so that a stale or foreign artifact ends in one sentence with the command that mends it, not in
+TensorRT's error text (NVIDIA/TensorRT#2195, #2105).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from trtkit.errors import CheckFailed, Mistake
+from trtkit.files import sha256, write_whole
+
+SCHEMA_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WeightsRecord(_Part):
+    """kind: 'embedded', 'official' or 'file'; sha256 of the weights file; note: e.g. 'untrained'."""
+
+    kind: str
+    sha256: str
+    note: str = ""
+
+
+class MadeOf(_Part):
+    weights: WeightsRecord
+    onnx_sha256: str | None = None
+    """The ONNX this was derived from (typed FP16 or Q/DQ form, engine); None for an export's FP32 form."""
+    calibration_sha256: str | None = None
+
+
+class MadeWith(_Part):
+    trtkit: str
+    tool: str
+    """'torch.onnx' for exports, 'trtkit' for typed forms, a builder's name for engines."""
+    version: str
+    flags: dict[str, Any] = {}
+
+
+class MemoryPlan(_Part):
+    """Bytes at the profile's maximum, read from the builder's own INFO lines."""
+
+    activation_bytes: int
+    weights_bytes: int
+
+
+class MadeFor(_Part):
+    compute_capability: str | None = None
+    """'8.6'; None for ONNX, which runs anywhere."""
+    profiles: list[dict[str, dict[str, list[int]]]] = []
+    """A list of profiles, each {input: {min|opt|max: shape}}."""
+    memory_plan: MemoryPlan | None = None
+
+
+class PrecisionShare(_Part):
+    """How many of the compute layers (Convolution, Deconvolution, MatrixMultiply) run in each precision."""
+
+    compute_layers: int
+    half: int
+    int8: int
+    source: Literal["network", "engine"]
+
+
+class CameOut(_Part):
+    sha256: str
+    size: int
+    precision_share: PrecisionShare | None = None
+    checks: dict[str, Any] = {}
+    """Figures of the checks this artifact passed, e.g. the export check's worst grey-level difference."""
+
+
+class Manifest(_Part):
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["onnx", "engine"]
+    model: str
+    network: str
+    precision: str
+    made_of: MadeOf
+    made_with: MadeWith
+    made_for: MadeFor = MadeFor()
+    came_out: CameOut
+    build_key: str
+    executed: str = "no"
+    """'no' until a machine has run the artifact; then which device did."""
+
+
+def path_of(artifact: Path) -> Path:
+    """FILE.json beside FILE."""
+    return artifact.with_name(artifact.name + ".json")
+
+
+def publish(artifact: Path, content: bytes, manifest: Manifest) -> None:
+    """Write the artifact, then its manifest, each whole or not at all.
+
+    A kill between the two leaves an artifact whose manifest is missing or has another hash: both are found.
+    """
+    write_whole(artifact, content)
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+    write_whole(path_of(artifact), text.encode())
+
+
+def read(artifact: Path) -> Manifest:
+    """The manifest of `artifact`. Raises Mistake if either file is missing, CheckFailed if it is damaged."""
+    if not artifact.is_file():
+        raise Mistake(f"{artifact} does not exist; name an artifact that 'trtkit export' or 'trtkit build' made")
+    sidecar = path_of(artifact)
+    if not sidecar.is_file():
+        raise Mistake(f"{artifact} has no manifest ({sidecar.name} is missing beside it); make it again with trtkit")
+    try:
+        raw = json.loads(sidecar.read_bytes())
+    except ValueError as error:
+        raise CheckFailed(f"{sidecar} is not whole JSON ({error}); make the artifact again with --force") from error
+    found = raw.get("schema_version") if isinstance(raw, dict) else None
+    if found != SCHEMA_VERSION:
+        raise CheckFailed(
+            f"{sidecar} has schema version {found!r}, this trtkit reads {SCHEMA_VERSION}; make the artifact again"
+        )
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise CheckFailed(f"{sidecar}: key '{key}': {first['msg']}; make the artifact again with --force") from error
+
+
+def check_content(artifact: Path, manifest: Manifest) -> None:
+    """Compare size and sha256 with the manifest. Raises CheckFailed naming what differs."""
+    size = artifact.stat().st_size
+    if size != manifest.came_out.size:
+        kind = "cut short" if size < manifest.came_out.size else "longer than it was"
+        raise CheckFailed(
+            f"{artifact} is {kind}: {size:,} bytes, its manifest says {manifest.came_out.size:,}; "
+            f"{mending_command(manifest)}"
+        )
+    if sha256(artifact) != manifest.came_out.sha256:
+        raise CheckFailed(
+            f"{artifact} is not the file its manifest describes (the sha256 differs: damaged or swapped); "
+            f"{mending_command(manifest)}"
+        )
+
+
+def read_verified(artifact: Path) -> Manifest:
+    """Manifest of an artifact whose content has been compared with it: what every loader calls first."""
+    manifest = read(artifact)
+    check_content(artifact, manifest)
+    return manifest
+
+
+def mending_command(manifest: Manifest) -> str:
+    """'make it again with: trtkit …' for this artifact."""
+    if manifest.kind == "engine":
+        command = f"trtkit build {manifest.model} --gpu sm{(manifest.made_for.compute_capability or '').replace('.', '')}"
+        return f"make it again with: {command} --precision {manifest.precision} --force"
+    return f"make it again with: trtkit export {manifest.model} --precision {manifest.precision} --force"

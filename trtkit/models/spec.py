@@ -1,0 +1,88 @@
+"""What a model states about itself, once: its networks and their inputs and outputs.
+
+Export, profiles, runtime, calibration, the Triton configuration and the docs all read these statements;
+nothing else in the project repeats a tensor's name, dtype or layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Axis = int | str
+"""A fixed size, or the name of a dynamic axis: 'N' (batch), 'H', 'W'."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a network.
+
+    `dtype` is NumPy's name for it; `value_range` is the closed range the values lie in; `channels` is the
+    meaning of the last axis of an image ('RGB', 'BGR', 'alpha'), None for anything that is not an image.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[Axis, ...]
+    value_range: tuple[float, float]
+    channels: str | None = None
+
+    @property
+    def dynamic_axes(self) -> dict[int, str]:
+        """Position → name of each axis whose size is only known at run time."""
+        return {i: axis for i, axis in enumerate(self.shape) if isinstance(axis, str)}
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """One static network of a model: what becomes one ONNX file and one engine for each GPU.
+
+    `keep_fp32` are node-name prefixes and operator types that stay in FP32 in the FP16 form, each with the
+    reason. `exact_at` is the tolerance of the export check in units of the output (grey levels for uint8).
+    """
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    keep_fp32: dict[str, str] = field(default_factory=dict)
+    multiple_of: int = 1
+    """H and W of an image input must be multiples of this; the pipeline pads."""
+
+    def input(self, name: str) -> TensorSpec:
+        return next(t for t in self.inputs if t.name == name)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a network's parameters come from: `kind` is 'embedded', 'official' or 'file'."""
+
+    kind: str
+    path: Path
+    sha256: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model: its networks, how to load their source modules, and its pipeline.
+
+    `load_source(network, weights_path)` gives the torch module that takes and gives exactly the tensors the
+    NetworkSpec states (for image networks: uint8 NHWC), in eval mode. torch is imported inside it.
+    `embedded_dir` holds the files that ship in the package: NETWORK.safetensors, NETWORK.fp32.onnx with its
+    manifest. `sample_inputs(network, photographs, size)` turns RGB photographs into one network input batch
+    for export checks and calibration: the model's own preprocessing.
+    """
+
+    name: str
+    title: str
+    networks: tuple[NetworkSpec, ...]
+    load_source: Callable[[str, Path], Any]
+    sample_inputs: Callable[..., dict[str, Any]]
+    embedded_dir: Path
+    embedded_note: str
+    official_id: str
+
+    def network(self, name: str) -> NetworkSpec:
+        return next(n for n in self.networks if n.name == name)

@@ -1,0 +1,44 @@
+"""Optional libraries, imported in one place, when they are needed and not before.
+
+The habit is Polygraphy's lazy import: every module of trtkit imports with none of the extras installed
+(a test proves it), and a missing library ends in a sentence that names the extra.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+from trtkit.errors import MissingComponent
+
+EXTRA_OF = {
+    "torch": "export",
+    "onnxscript": "export",
+    "safetensors": "export",
+    "skimage": "export",
+    "onnxruntime": "cpu",
+    "tensorrt_rtx": "rtx",
+    "tensorrt": "tensorrt",
+    "pycuda": "cuda",
+    "cuda": "cuda",
+}
+"""Module name → the extra of pyproject.toml that installs it."""
+
+
+def installed(module: str) -> bool:
+    """True if `module` (top-level name) can be found; it is not imported."""
+    return importlib.util.find_spec(module) is not None
+
+
+def need(module: str, purpose: str) -> ModuleType:
+    """Import `module`, or raise MissingComponent naming what needs it and the extra that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        top = module.partition(".")[0]
+        extra = EXTRA_OF[top]
+        found = f" (it is installed but does not import: {error})" if installed(top) else ""
+        raise MissingComponent(
+            f"{purpose} needs the Python package '{top}'{found}; install it with: pip install 'trtkit[{extra}]'"
+        ) from error
