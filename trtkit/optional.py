@@ -19,6 +19,7 @@ EXTRA_OF = {
     "skimage": "export",
     "onnxruntime": "cpu",
     "tensorrt_rtx": "rtx",
+    "tensorrt_rtx_bindings": "rtx",
     "tensorrt": "tensorrt",
     "pycuda": "cuda",
     "cuda": "cuda",
