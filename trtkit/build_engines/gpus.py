@@ -1,0 +1,62 @@
+"""This machine's GPUs, asked of the driver itself: no CUDA package has to be installed for it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+from collections.abc import Iterator
+
+from trtkit.errors import MissingComponent
+
+_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
+
+
+@functools.cache
+def _driver() -> ctypes.CDLL | None:
+    for name in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            driver = ctypes.CDLL(name)
+        except OSError:
+            continue
+        return driver if driver.cuInit(0) == 0 else None
+    return None
+
+
+@functools.cache
+def local_capabilities() -> tuple[str, ...]:
+    """Compute capability of each GPU in CUDA's order, e.g. ('8.6', '8.9'); empty without a GPU or driver."""
+    driver = _driver()
+    count = ctypes.c_int()
+    if driver is None or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return ()
+    return tuple(f"{_attribute(driver, _MAJOR, i)}.{_attribute(driver, _MINOR, i)}" for i in range(count.value))
+
+
+def _attribute(driver: ctypes.CDLL, attribute: int, ordinal: int) -> int:
+    device, value = ctypes.c_int(), ctypes.c_int()
+    driver.cuDeviceGet(ctypes.byref(device), ordinal)
+    driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
+    return value.value
+
+
+@contextlib.contextmanager
+def current_gpu(capability: str) -> Iterator[None]:
+    """Make the first GPU of `capability` the calling thread's current device, by its primary context.
+
+    TensorRT builds for, and deserializes on, the current device (ultralytics/ultralytics#26223). Raises
+    MissingComponent if there is no such GPU.
+    """
+    driver = _driver()
+    if driver is None or capability not in local_capabilities():
+        raise MissingComponent(f"this machine has no GPU of compute capability {capability} to build on")
+    device, context = ctypes.c_int(), ctypes.c_void_p()
+    driver.cuDeviceGet(ctypes.byref(device), local_capabilities().index(capability))
+    if driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device) != 0:
+        raise MissingComponent(f"the GPU of compute capability {capability} gives no context; is it in exclusive use?")
+    try:
+        driver.cuCtxSetCurrent(context)
+        yield
+    finally:
+        driver.cuCtxSetCurrent(None)
+        driver.cuDevicePrimaryCtxRelease_v2(device)
