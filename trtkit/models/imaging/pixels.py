@@ -1,0 +1,86 @@
+"""The pixels of an opened image file, whatever their layout, as 8-bit sRGB and an optional alpha."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from trtkit.errors import Mistake
+from trtkit.models.imaging.colour_profile import foreign_profile, to_srgb
+
+Pixels = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
+"""RGB uint8 [H, W, 3] and alpha uint8 [H, W], or None where nothing is transparent; as stored, not yet upright."""
+
+_REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
+
+
+def with_opencv(data: bytes, header: Image.Image, at_least: tuple[int, int] | None) -> Pixels | None:
+    """8-bit RGB or grey JPEG, or opaque still WebP, decoded by OpenCV; None for all else and if it fails.
+
+    With `at_least` (height, width, as stored) a JPEG is decoded at the smallest of 1/8, 1/4, 1/2, 1 that has as
+    many pixels: the inverse cosine transform of fewer coefficients, no full picture in between.
+    """
+    icc = header.info.get("icc_profile")
+    jpeg = header.format in ("JPEG", "MPO") and (header.mode == "RGB" or (header.mode == "L" and not icc))
+    webp = header.format == "WEBP" and header.mode == "RGB" and getattr(header, "n_frames", 1) == 1
+    if not (jpeg or webp):
+        return None
+    buffer = np.frombuffer(data, np.uint8)
+    factor = _reduction((header.height, header.width), at_least) if jpeg else 1
+    if factor > 1:
+        bgr = cv2.imdecode(buffer, _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION)
+        rgb = None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    else:
+        rgb = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    if rgb is None:
+        return None
+    if profile := foreign_profile(icc, "RGB"):
+        rgb = np.array(to_srgb(Image.fromarray(rgb), profile))
+    return np.asarray(rgb, dtype=np.uint8), None
+
+
+def with_pillow(image: Image.Image, name: str) -> Pixels:
+    """The first frame of `image` by Pillow, in every mode it has.
+
+    Raises Mistake, naming `name`, for pixels without a stated white (float, 32-bit) or in Lab, and whatever
+    Pillow raises for damaged data.
+    """
+    icc = image.info.get("icc_profile")
+    image.load()
+    alpha: NDArray[np.uint8] | None = None
+    if image.mode.startswith("I;16"):
+        # 65535 is white: convert('L') would clip every sample above 255 to it.
+        wide = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+    elif image.mode in ("I", "F", "LAB"):
+        raise Mistake(f"{name} holds {_MEANING[image.mode]} pixels; save it as RGB or grey with 8 or 16 bits")
+    elif image.has_transparency_data:
+        rgba = np.asarray(image.convert("RGBA"))
+        alpha = np.asarray(cv2.extractChannel(rgba, 3), dtype=np.uint8)
+        if image.mode == "LA":
+            image = image.getchannel("L")
+        else:
+            image = Image.fromarray(np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)))
+        if alpha.min() == 255:
+            alpha = None
+    if image.mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("RGB")
+    profile = foreign_profile(icc, image.mode)
+    rgb = to_srgb(image, profile) if profile else image.convert("RGB")
+    return np.array(rgb), alpha
+
+
+_MEANING = {"I": "32-bit integer", "F": "floating-point", "LAB": "Lab"}
+
+
+def _reduction(stored: tuple[int, int], at_least: tuple[int, int] | None) -> int:
+    """The largest of 8, 4, 2, 1 that leaves `stored` (height, width) no smaller than `at_least` or itself."""
+    if at_least is None:
+        return 1
+    needed = (min(at_least[0], stored[0]), min(at_least[1], stored[1]))
+    for factor in _REDUCED:
+        if -(-stored[0] // factor) >= needed[0] and -(-stored[1] // factor) >= needed[1]:
+            return factor
+    return 1

@@ -1,0 +1,97 @@
+"""The small alpha of a network, enlarged to the size of the photograph."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from trtkit.models.imaging.letterbox import resize
+from trtkit.models.imaging.tiles import sample, tiles_with
+
+RADIUS = 2
+"""Of the windows, in pixels of the small alpha. 1 is better by a fifth when the small alpha is exact, 4 when it is
+blurred or coarse; 2 is within a fifth of the better one in both cases."""
+
+EPSILON = 1e-4
+"""Variance (of colours in 0..1) taken for noise: 2.5 grey levels of standard deviation, a photograph's usual noise."""
+
+
+def upsample_alpha(
+    alpha_small: NDArray[np.uint8],
+    size: tuple[int, int],
+    guide_rgb: NDArray[np.uint8] | None = None,
+    guide_small: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """`alpha_small` uint8 [h, w] at `size` (H, W): uint8 [H, W], exactly 0 and 255 where it was solidly so.
+
+    Without `guide_rgb` it is cubic interpolation. With it (the photograph, uint8 [H, W, 3]) it is the fast
+    guided filter: in each small window alpha is fitted as a·colour + b, and that colour model, enlarged, is
+    applied to the photograph's own pixels, which puts hair and edges back where the photograph has them.
+    `guide_small` (uint8 [h, w, 3]) is the photograph at the alpha's size, if the caller has it at hand: the
+    content of the letterbox. Pass `guide_rgb` by default: on synthetic hair over photographs, 512×384 to
+    2000×1500, mean error in the uncertain band falls from 13 grey levels (cubic) to 5..9, and by a tenth
+    when the small alpha itself is blurred; fitted to luminance alone it gains nothing over a background
+    as bright as the hair, hence the colour model. On photographs it takes away the light fringe that
+    interpolation leaves around heads. `size` not above the alpha's own is a plain area mean.
+
+    He, Sun, Tang, "Guided Image Filtering" (ECCV 2010), equations 14 to 16; He, Sun, "Fast Guided Filter"
+    (arXiv 1505.00996) for the small-scale solution. Only blocks with an uncertain pixel are computed.
+    """
+    small = (alpha_small.shape[0], alpha_small.shape[1])
+    enlarges = size[0] > small[0] and size[1] > small[1]
+    plain = resize(alpha_small, size)
+    if guide_rgb is None or not enlarges:
+        return plain
+    if guide_small is None:
+        guide_small = resize(guide_rgb, small)
+    uncertain = _uncertain(alpha_small)
+    model = _colour_model(alpha_small, guide_small)
+    out = plain.copy() if plain is alpha_small else plain
+    ones = np.ones((1, 4), np.float32)
+    for tile in tiles_with(uncertain, size):
+        colour = cv2.cvtColor(guide_rgb[tile], cv2.COLOR_RGB2RGBA).astype(np.float32)
+        colour[..., 3] = 255.0  # the constant term's factor, so that one product and one sum do a·colour + b
+        guided = np.clip(cv2.transform(cv2.multiply(sample(model, tile, size), colour), ones), 0.0, 255.0)
+        base = out[tile].astype(np.float32)
+        # The weight falls to 0 over one small pixel: no seam where the solid region begins.
+        out[tile] = np.rint(base + (guided - base) * sample(uncertain, tile, size))
+    return out
+
+
+def _uncertain(alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """float32 [h, w]: 0 where a pixel and its eight neighbours are all 0 or all 255, else 1."""
+    box = np.ones((3, 3), np.uint8)
+    return np.asarray((cv2.erode(alpha, box) < 255) & (cv2.dilate(alpha, box) > 0), dtype=np.float32)
+
+
+def _colour_model(alpha: NDArray[np.uint8], guide: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The guided filter's averaged coefficients: float32 [h, w, 4], three factors of RGB and the constant.
+
+    Solves (Σ + ε·1)·a = cov(guide, alpha) in every window, Σ the 3×3 covariance of the guide, by cofactors.
+    """
+    rgb = np.divide(guide, 255.0, dtype=np.float32)
+    target = np.divide(alpha, 255.0, dtype=np.float32)
+    mean_rgb, mean_target = _mean(rgb), _mean(target)
+    covariance = _mean(rgb * target[..., None]) - mean_rgb * mean_target[..., None]
+    squares = _mean(rgb * rgb) - mean_rgb * mean_rgb + np.float32(EPSILON)
+    crossed = _mean(rgb * rgb[..., [1, 2, 0]]) - mean_rgb * mean_rgb[..., [1, 2, 0]]
+    rr, gg, bb = cv2.split(squares)
+    rg, gb, br = cv2.split(crossed)
+    # The adjugate of the symmetric matrix; the determinant is at least ε³ > 0.
+    c_rr, c_gg, c_bb = gg * bb - gb * gb, rr * bb - br * br, rr * gg - rg * rg
+    c_rg, c_gb, c_br = br * gb - rg * bb, rg * br - rr * gb, rg * gb - gg * br
+    determinant = rr * c_rr + rg * c_rg + br * c_br
+    r, g, b = cv2.split(covariance)
+    factors = np.dstack(
+        [c_rr * r + c_rg * g + c_br * b, c_rg * r + c_gg * g + c_gb * b, c_br * r + c_gb * g + c_bb * b]
+    )
+    factors /= determinant[..., None]
+    constant = mean_target - (factors * mean_rgb).sum(axis=2)
+    return _mean(np.dstack([factors, constant]))
+
+
+def _mean(field: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean over the window of RADIUS, the field mirrored at its borders."""
+    edge = 2 * RADIUS + 1
+    return np.asarray(cv2.blur(field, (edge, edge), borderType=cv2.BORDER_REFLECT), dtype=np.float32)
