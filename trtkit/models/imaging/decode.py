@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from trtkit.errors import Mistake
-from trtkit.models.imaging.file_checks import looks_like_heic, missing_end
+from trtkit.models.imaging.file_checks import flaw, looks_like_heic
 from trtkit.models.imaging.pixels import with_opencv, with_pillow
 
 # Pillow's own limit warns, then refuses without saying the size. `limit_megapixels` stands in its place; a
@@ -81,7 +81,7 @@ def decode_bytes(
     smallest that still has them.
 
     Raises Mistake, one sentence with the name: empty, not an image, cut short, damaged, HEIC, floating-point
-    pixels, or more than `limit_megapixels` (found in the header, before a pixel is decoded).
+    or 32-bit pixels, or more than `limit_megapixels` (found in the header, before a pixel is decoded).
     """
     if not data:
         raise Mistake(f"{name} is empty (0 bytes); {_GIVE}")
@@ -94,8 +94,8 @@ def decode_bytes(
             f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels, over the limit of "
             f"{limit_megapixels:g}; make it smaller or raise --max-megapixels"
         )
-    if gap := missing_end(data, header.format or ""):
-        raise Mistake(f"{name} is cut short ({gap}); copy or download it again")
+    if reason := flaw(data, header.format or ""):
+        raise Mistake(f"{name} is cut short or damaged ({reason}); copy or download it again")
     orientation = _orientation(header)
     sideways = orientation >= 5
     if sideways and at_least:

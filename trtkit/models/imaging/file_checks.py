@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 _HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -10,16 +12,16 @@ def looks_like_heic(data: bytes) -> bool:
     return data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS and b"avif" not in data[8:64]
 
 
-def missing_end(data: bytes, kind: str) -> str | None:
-    """What the end of a JPEG or PNG file lacks, in a few words; None if nothing, or for another `kind`.
+def flaw(data: bytes, kind: str) -> str | None:
+    """Why a JPEG or PNG file (Pillow's name in `kind`) is not whole, in a few words; None if it is, or is another kind.
 
-    Decoders disagree on a file that stops early: OpenCV 4 fills the rest with grey, OpenCV 5 gives nothing,
-    both write to stderr, and Pillow passes a PNG whose pixels end in the last bytes. So it is settled here.
+    Decoders disagree on such files: OpenCV 4 fills what is missing with grey, OpenCV 5 gives nothing, both
+    write to stderr, and Pillow checks neither the end nor the checksums of a PNG. So it is settled here.
     """
     if kind in ("JPEG", "MPO"):
-        return None if _jpeg_ends(data) else "it has no JPEG end marker"
+        return None if _jpeg_ends(data) else "it has no end marker"
     if kind == "PNG":
-        return None if _png_ends(data) else "it has no PNG end chunk"
+        return _png_flaw(data)
     return None
 
 
@@ -41,11 +43,17 @@ def _jpeg_ends(data: bytes) -> bool:
     return False
 
 
-def _png_ends(data: bytes) -> bool:
-    """True if the chunks lead to an IEND that is whole."""
+def _png_flaw(data: bytes) -> str | None:
+    """Walks the chunks up to IEND; the checksum is asked of those that pixels need, whose names are capitals."""
+    view = memoryview(data)
     position = 8
     while position + 12 <= len(data):
-        if data[position + 4 : position + 8] == b"IEND":
-            return True
-        position += 12 + int.from_bytes(data[position : position + 4], "big")
-    return False
+        end = position + 8 + int.from_bytes(data[position : position + 4], "big")
+        name = data[position + 4 : position + 8]
+        critical = not name[0] & 0x20
+        if critical and zlib.crc32(view[position + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            return "it ends early" if end + 4 > len(data) else "a checksum is wrong"
+        if name == b"IEND":
+            return None
+        position = end + 4
+    return "it ends early"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 
 from trtkit.errors import Mistake
 from trtkit.models.imaging.colour_profile import foreign_profile, to_srgb
@@ -65,6 +65,9 @@ def with_pillow(image: Image.Image, name: str) -> Pixels:
             image = Image.fromarray(np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)))
         if alpha.min() == 255:
             alpha = None
+    elif image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        # Adobe stores ink inverted and says so; Pillow inverts every CMYK JPEG, said or not.
+        image = ImageChops.invert(image)
     if image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("RGB")
     profile = foreign_profile(icc, image.mode)

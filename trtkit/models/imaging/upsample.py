@@ -40,14 +40,15 @@ def upsample_alpha(
     """
     small = (alpha_small.shape[0], alpha_small.shape[1])
     enlarges = size[0] > small[0] and size[1] > small[1]
-    plain = resize(alpha_small, size)
+    if size == small:
+        return alpha_small.copy()
+    out = resize(alpha_small, size)
     if guide_rgb is None or not enlarges:
-        return plain
+        return out
     if guide_small is None:
         guide_small = resize(guide_rgb, small)
     uncertain = _uncertain(alpha_small)
     model = _colour_model(alpha_small, guide_small)
-    out = plain.copy() if plain is alpha_small else plain
     ones = np.ones((1, 4), np.float32)
     for tile in tiles_with(uncertain, size):
         colour = cv2.cvtColor(guide_rgb[tile], cv2.COLOR_RGB2RGBA).astype(np.float32)
