@@ -115,9 +115,7 @@ def load(path: Path | None = None) -> Config:
 
 def _candidates() -> Iterator[Path]:
     yield Path(FILE_NAME)
-    package = Path(__file__).parent
-    yield package / FILE_NAME  # in a wheel
-    yield package.parent / FILE_NAME  # in a checkout
+    yield Path(__file__).parent / FILE_NAME  # in a checkout a link to the file at the root, in a wheel that file
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -128,6 +126,8 @@ def _first_problem(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"key '{key}' is missing"
     message = first["msg"].removeprefix("Value error, ")
-    return f"key '{key}': {message[:1].lower()}{message[1:]}, found {first['input']!r}" if "found" not in message else (
-        f"key '{key}': {message}"
+    return (
+        f"key '{key}': {message[:1].lower()}{message[1:]}, found {first['input']!r}"
+        if "found" not in message
+        else (f"key '{key}': {message}")
     )

@@ -158,6 +158,8 @@ def read_verified(artifact: Path) -> Manifest:
 def mending_command(manifest: Manifest) -> str:
     """'make it again with: trtkit …' for this artifact."""
     if manifest.kind == "engine":
-        command = f"trtkit build {manifest.model} --gpu sm{(manifest.made_for.compute_capability or '').replace('.', '')}"
+        command = (
+            f"trtkit build {manifest.model} --gpu sm{(manifest.made_for.compute_capability or '').replace('.', '')}"
+        )
         return f"make it again with: {command} --precision {manifest.precision} --force"
     return f"make it again with: trtkit export {manifest.model} --precision {manifest.precision} --force"

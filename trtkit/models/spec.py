@@ -39,14 +39,15 @@ class TensorSpec:
 class NetworkSpec:
     """One static network of a model: what becomes one ONNX file and one engine for each GPU.
 
-    `keep_fp32` are node-name prefixes and operator types that stay in FP32 in the FP16 form, each with the
-    reason. `exact_at` is the tolerance of the export check in units of the output (grey levels for uint8).
+    `keep_fp32` are node-name prefixes and operator types that stay in FP32 in the FP16 form, each with the reason.
     """
 
     name: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     keep_fp32: dict[str, str] = field(default_factory=dict)
+    smallest: int = 1
+    """The least H and W an image input may have."""
     multiple_of: int = 1
     """H and W of an image input must be multiples of this; the pipeline pads."""
 
@@ -81,7 +82,6 @@ class Model:
     load_source: Callable[[str, Path], Any]
     sample_inputs: Callable[..., dict[str, Any]]
     embedded_dir: Path
-    embedded_note: str
     official_id: str
 
     def network(self, name: str) -> NetworkSpec:

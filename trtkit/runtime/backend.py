@@ -8,20 +8,23 @@ from typing import Protocol
 
 import numpy as np
 
+from trtkit.errors import Mistake
+
 Arrays = dict[str, np.ndarray]
+IOTensors = dict[str, tuple[np.dtype, tuple[int | None, ...]]]
+"""Tensor name → (dtype, shape with None for dynamic axes)."""
 
 
 class Backend(Protocol):
     """A loaded network. Safe to call from any thread; the backend orders the work itself.
 
     `name` is 'cpu', 'cuda', 'tensorrt-rtx' or 'tensorrt'; `device` says where it runs, for people.
-    `inputs` and `outputs` map tensor names to (NumPy dtype, shape with None for dynamic axes).
     """
 
     name: str
     device: str
-    inputs: dict[str, tuple[np.dtype, tuple[int | None, ...]]]
-    outputs: dict[str, tuple[np.dtype, tuple[int | None, ...]]]
+    inputs: IOTensors
+    outputs: IOTensors
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
         """Run once and wait. Raises Mistake, naming the tensor, for a wrong name, dtype or shape."""
@@ -34,3 +37,21 @@ class Backend(Protocol):
     def close(self) -> None:
         """Free everything, in order. Calling it twice is harmless."""
         ...
+
+
+def check_inputs(inputs: IOTensors, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise Mistake naming the first tensor that is missing, unknown, or of another dtype or shape."""
+    for name, (dtype, shape) in inputs.items():
+        if name not in arrays:
+            raise Mistake(f"input '{name}' is missing; the network takes {', '.join(inputs)}")
+        array = arrays[name]
+        fits = array.ndim == len(shape) and all(
+            size in (None, found) for size, found in zip(shape, array.shape, strict=True)
+        )
+        if array.dtype != dtype or not fits:
+            wanted = "x".join("?" if size is None else str(size) for size in shape)
+            found = "x".join(map(str, array.shape))
+            raise Mistake(f"input '{name}' is {array.dtype} {found}; the network takes {dtype} {wanted}")
+    for name in arrays:
+        if name not in inputs:
+            raise Mistake(f"input '{name}' is not one of the network's; it takes {', '.join(inputs)}")

@@ -1,0 +1,45 @@
+# Two commands do everything: `make infer IMG=photo.jpg` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+DEV := .venv-dev
+MODEL ?= cv_unet
+IMG ?=
+GPUS ?= t4 a100 a10 l4 rtx4090 rtx5090
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: infer test lint engines bench weights clean
+
+infer: $(VENV)/.installed  ## IMG=photo.jpg [MODEL=cv_unet]: the picture done, on the CPU, with no torch
+	@test -n "$(IMG)" || { echo "make infer: IMG is missing; right would be: make infer IMG=photo.jpg"; exit 2; }
+	@$(VENV)/bin/trtkit infer "$(IMG)" --model $(MODEL)
+
+test: $(DEV)/.installed  ## every test this machine can run
+	$(DEV)/bin/python -m pytest
+
+lint: $(DEV)/.installed  ## ruff and mypy
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+
+engines: $(DEV)/.installed  ## the CI matrix, locally: every model for every GPU, built without a GPU
+	$(DEV)/bin/trtkit build $(foreach gpu,$(GPUS),--gpu $(gpu))
+	$(DEV)/bin/trtkit verify artifacts
+
+bench: $(DEV)/.installed  ## what can be measured here, side by side
+	$(DEV)/bin/trtkit bench host
+
+weights: $(DEV)/.installed  ## MODEL=cv_unet: train the embedded weights again (a GPU makes it minutes)
+	$(DEV)/bin/python -m training.$(MODEL).train
+
+clean:
+	rm -rf $(VENV) $(DEV) build *.egg-info
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet -c constraints.txt -e ".[cpu]"
+	@touch $@
+
+$(DEV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/pip install --quiet -c constraints.txt -e ".[cpu,export,rtx,dev]"
+	@touch $@

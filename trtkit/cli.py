@@ -1,0 +1,173 @@
+"""The command line: one function a verb, no logic. Libraries are imported inside the verbs, so --help is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trtkit import __version__
+from trtkit.errors import TrtkitError
+
+app = typer.Typer(
+    name="trtkit",
+    help="From a ModelScope checkpoint to a measured, verified TensorRT engine to a running service.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+bench_app = typer.Typer(
+    help="Measure, side by side with what one would use instead; ratios first.", no_args_is_help=True
+)
+app.add_typer(bench_app, name="bench")
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="An engines.yaml (default: ./engines.yaml, else the package's).")
+]
+OutRootOption = Annotated[Path, typer.Option("--out", help="Folder of the artifacts.")]
+RootOption = Annotated[Path, typer.Option("--artifacts", help="Folder of the artifacts that export and build made.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Make it again even if it is up to date.")]
+ImagesOption = Annotated[
+    Path | None, typer.Option("--images", help="Folder of photographs to check on (default: scikit-image's).")
+]
+ARTIFACTS = Path("artifacts")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"trtkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback behind an error.")] = False,
+) -> None:
+    """Options of every verb."""
+
+
+@app.command()
+def doctor(config: ConfigOption = None) -> None:
+    """Show what is installed, which GPUs are here, what each can do, and the command that mends what is broken."""
+    from trtkit.report import doctor as report
+
+    raise typer.Exit(report.show(config))
+
+
+@app.command("models")
+def list_models(config: ConfigOption = None) -> None:
+    """List the models: their networks, their weights, and which GPUs are served by what."""
+    from trtkit.report import models as report
+
+    report.show(config)
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="cv_unet")],
+    precision: Annotated[str, typer.Option(help="fp32 or fp16 (typed, with its FP32 islands).")] = "fp32",
+    weights: Annotated[
+        Path | None, typer.Option(help="A checkpoint (.safetensors, .pth); default: the embedded weights.")
+    ] = None,
+    out: OutRootOption = ARTIFACTS,
+    images: ImagesOption = None,
+    force: ForceOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Export a model's networks to ONNX and check them against the source network on real photographs."""
+    from trtkit.report import exporting
+
+    exporting.show(model, precision, weights, out, images, force, config)
+
+
+@app.command()
+def build(
+    models: Annotated[list[str] | None, typer.Argument(help="Models to build (default: all).")] = None,
+    gpu: Annotated[list[str] | None, typer.Option("--gpu", help="A GPU of engines.yaml, e.g. a10; repeatable.")] = None,
+    precision: Annotated[str, typer.Option(help="fp16 or fp32.")] = "fp16",
+    builder: Annotated[str, typer.Option(help="auto, tensorrt-rtx or tensorrt.")] = "auto",
+    out: OutRootOption = ARTIFACTS,
+    images: ImagesOption = None,
+    force: ForceOption = False,
+    config: ConfigOption = None,
+    summary: Annotated[Path | None, typer.Option(help="Write the table to this file, as Markdown.")] = None,
+) -> None:
+    """Build engines for the GPUs you name; TensorRT-RTX needs no GPU for it."""
+    from trtkit.report import building
+
+    building.show(models or [], gpu or [], precision, builder, out, images, force, config, summary)
+
+
+@app.command()
+def infer(
+    pictures: Annotated[list[str], typer.Argument(help="Pictures, folders or glob patterns.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file, or folder for several.")] = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="cv_unet")] = "cv_unet",
+    size: Annotated[int, typer.Option(min=64, help="Side of the canvas the network sees.")] = 512,
+    background: Annotated[
+        str | None, typer.Option(help="Put this behind the person: a colour (white, '#0a84ff') or a picture.")
+    ] = None,
+    alpha_only: Annotated[bool, typer.Option("--alpha-only", help="Write the matte itself, greyscale.")] = False,
+    file_format: Annotated[str, typer.Option("--format", help="png, webp or jpg, where --out does not say.")] = "png",
+    backend: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
+    batch: Annotated[int, typer.Option(min=1, help="Pictures a network run.")] = 1,
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help="Refuse larger pictures.")] = 100,
+    root: RootOption = ARTIFACTS,
+) -> None:
+    """Do the pictures: cut the person out and write PNG or WebP with transparency."""
+    from trtkit.report import inferring
+
+    raise typer.Exit(
+        inferring.show(
+            pictures, out, model, size, background, alpha_only, file_format, backend, batch, max_megapixels, root
+        )
+    )
+
+
+@app.command()
+def inspect(file: Annotated[Path, typer.Argument(help="An ONNX file or engine.")]) -> None:
+    """Say what an artifact is, from what it was made, and for what."""
+    from trtkit.report import artifact
+
+    artifact.show(file)
+
+
+@app.command()
+def verify(files: Annotated[list[Path], typer.Argument(help="Artifacts, or folders of them.")]) -> None:
+    """Recompute the hashes of artifacts and judge their versions and compute capability."""
+    from trtkit.report import artifact
+
+    raise typer.Exit(artifact.verify(files))
+
+
+@bench_app.command("host")
+def bench_host(
+    photo: Annotated[Path | None, typer.Argument(help="A photograph (default: a made 12-megapixel JPEG).")] = None,
+    rounds: Annotated[int, typer.Option(min=5, help="Interleaved rounds; medians are shown.")] = 7,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here, too.")] = None,
+) -> None:
+    """Decode, resize, upsample, encode of one 12-megapixel JPEG: ours beside the naive way."""
+    from trtkit.bench import host
+
+    host.show(photo, rounds, json_file)
+
+
+def main() -> None:
+    """Run a verb; a user's error is one sentence on stderr and its exit code (trtkit.errors)."""
+    try:
+        app()
+    except TrtkitError as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.echo(f"trtkit: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("trtkit: stopped; nothing half-made was kept", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Would FP16 survive? Asked on a machine that cannot say: ONNX Runtime's CPU provider computes FP16 in FP32.
+
+So the FP32 graph runs on real photographs with every tensor of the FP16 region looked at (none may pass half of
+65504), and once more with exactly those tensors rounded to half and back (the output may not move past the
+tolerance). A collapse that only accumulating in half would show is left to a real GPU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import ModelProto, TensorProto, helper
+
+from trtkit.export.edit import copy_of, replace_nodes
+from trtkit.export.half import HALF_MAX
+from trtkit.runtime.cpu import CpuBackend
+
+LIMIT = HALF_MAX / 2
+
+
+@dataclass(frozen=True)
+class RangeReport:
+    """`worst_tensor` reaches `worst_value`; rounding every FP16 tensor moves the output by `mean_shift` on average."""
+
+    worst_tensor: str
+    worst_value: float
+    mean_shift: float
+    max_shift: float
+
+    @property
+    def fits(self) -> bool:
+        return self.worst_value <= LIMIT
+
+
+def examine(fp32: ModelProto, half: ModelProto, arrays: dict[str, np.ndarray]) -> RangeReport:
+    """`half` is to_half(fp32, …); `arrays` one batch of the network's inputs."""
+    region = _half_tensors(half)
+    peaks = _peaks(fp32, region, arrays)
+    worst_tensor = max(peaks, key=lambda name: peaks[name], default="")
+    with CpuBackend(fp32.SerializeToString()) as exact, CpuBackend(_rounded(fp32, region), optimize=False) as rounded:
+        wanted, found = exact.run(arrays), rounded.run(arrays)
+    gaps = [np.abs(wanted[name].astype(np.float64) - found[name].astype(np.float64)) for name in wanted]
+    return RangeReport(
+        worst_tensor,
+        peaks.get(worst_tensor, 0.0),
+        max(float(gap.mean()) for gap in gaps),
+        max(float(gap.max()) for gap in gaps),
+    )
+
+
+def _half_tensors(half: ModelProto) -> set[str]:
+    """Names of the FP32 graph's tensors that the FP16 form computes in half."""
+    inferred = onnx.shape_inference.infer_shapes(half)
+    return {
+        value.name for value in inferred.graph.value_info if value.type.tensor_type.elem_type == TensorProto.FLOAT16
+    }
+
+
+def _peaks(fp32: ModelProto, region: set[str], arrays: dict[str, np.ndarray]) -> dict[str, float]:
+    """Largest magnitude of each tensor of `region`, reduced inside the graph so that memory stays bounded."""
+    probe = copy_of(fp32)
+    produced = [name for node in fp32.graph.node for name in node.output if name in region]
+    for name in produced:
+        probe.graph.node.append(helper.make_node("Abs", [name], [f"{name}|"]))
+        probe.graph.node.append(helper.make_node("ReduceMax", [f"{name}|"], [f"{name}|peak"], keepdims=0))
+        probe.graph.output.append(helper.make_tensor_value_info(f"{name}|peak", TensorProto.FLOAT, []))
+    with CpuBackend(probe.SerializeToString()) as backend:
+        outputs = backend.run(arrays)
+    # NaN compares false with everything; it must not pass as small.
+    return {name: float(np.nan_to_num(outputs[f"{name}|peak"], nan=np.inf)) for name in produced}
+
+
+def _rounded(fp32: ModelProto, region: set[str]) -> bytes:
+    """The FP32 graph with each tensor of `region`, and each weight, rounded to half and back."""
+    model = copy_of(fp32)
+    nodes = []
+    for node in model.graph.node:
+        nodes.append(node)
+        for i, name in enumerate(node.output):
+            if name in region:
+                node.output[i] = f"{name}|exact"
+                nodes.append(helper.make_node("Cast", [f"{name}|exact"], [f"{name}|half"], to=TensorProto.FLOAT16))
+                nodes.append(helper.make_node("Cast", [f"{name}|half"], [name], to=TensorProto.FLOAT))
+    replace_nodes(model, nodes)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            values = onnx.numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    return model.SerializeToString()

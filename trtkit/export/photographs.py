@@ -1,0 +1,33 @@
+"""The real photographs that exported networks are checked on: the user's own, or scikit-image's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from trtkit.errors import Mistake
+from trtkit.optional import need
+
+_SHIPPED = ("astronaut", "coffee", "chelsea")
+"""Photographs inside scikit-image's wheel (no download): a portrait, a still life, a cat."""
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+
+
+def photographs(folder: Path | None = None, limit: int = 3) -> list[np.ndarray]:
+    """At most `limit` RGB uint8 [H, W, 3] photographs from `folder`, or scikit-image's own.
+
+    Raises Mistake naming --images if the folder holds none.
+    """
+    if folder is None:
+        data = need("skimage.data", "checking a network on photographs (or name your own with --images)")
+        return [getattr(data, name)() for name in _SHIPPED[:limit]]
+    if not folder.is_dir():
+        raise Mistake(f"--images {folder} is not a folder; name a folder of photographs")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)[:limit]
+    if not files:
+        raise Mistake(f"--images {folder} holds no photograph ({', '.join(sorted(_SUFFIXES))})")
+    from trtkit.models.imaging.decode import decode
+
+    return [decode(path).rgb for path in files]

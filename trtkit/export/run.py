@@ -1,0 +1,267 @@
+"""A checkpoint, or the weights in the package → the ONNX artifacts: made, checked, then published.
+
+What fails its check leaves nothing behind. What is up to date is not made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto
+
+from trtkit import __version__, artifacts, manifest
+from trtkit.config import Config
+from trtkit.errors import CheckFailed, Mistake, TrtkitError
+from trtkit.export import half, half_range, half_storage, parity
+from trtkit.export.photographs import photographs
+from trtkit.files import sha256
+from trtkit.manifest import CameOut, MadeOf, MadeWith, Manifest, WeightsRecord
+from trtkit.models.spec import Model, NetworkSpec, Weights
+from trtkit.optional import need
+from trtkit.runtime.cpu import CpuBackend
+
+FP32_TOLERANCE = 1.0
+"""Grey levels by which the ONNX may differ from the source network anywhere."""
+
+FORM_VERSION = 1
+"""Part of every key: raised when the same weights would give another graph."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    path: Path
+    manifest: Manifest
+    made: bool
+    """False if it was up to date."""
+    seconds: float
+
+
+def embedded_onnx(model: Model, spec: NetworkSpec) -> Path:
+    """The ONNX inside the package, on the network's embedded weights."""
+    return model.embedded_dir / f"{spec.name}.fp32.onnx"
+
+
+def embedded_weights(model: Model, spec: NetworkSpec) -> Weights:
+    path = model.embedded_dir / f"{spec.name}.safetensors"
+    record = manifest.read(embedded_onnx(model, spec)).made_of.weights
+    return Weights("embedded", path, record.sha256, record.note)
+
+
+def export(
+    model: Model,
+    spec: NetworkSpec,
+    precision: str,
+    root: Path,
+    config: Config,
+    weights: Path | None = None,
+    images: Path | None = None,
+    force: bool = False,
+) -> Exported:
+    """Export one network from `weights` (default: the embedded ones) through torch, checked on photographs.
+
+    FP16 is derived from the FP32 form, which is made first. Raises CheckFailed past the tolerance.
+    """
+    chosen = Weights("file", weights, _hash_of(weights)) if weights else embedded_weights(model, spec)
+    exact = _export_fp32(model, spec, chosen, root, images, force)
+    return exact if precision == "fp32" else _derive_half(model, spec, exact.path, root, config, images, force)
+
+
+def ensure(
+    model: Model, spec: NetworkSpec, precision: str, root: Path, config: Config, images: Path | None = None
+) -> Exported:
+    """The ONNX artifact a build starts from: the one under `root`, else made from the weights in the package.
+
+    Needs no torch: the embedded ONNX was exported and checked before it was shipped.
+    """
+    path = artifacts.onnx_path(root, model.name, spec.name, "fp32")
+    if path.is_file() and not _embedded_but_old(path, model, spec):
+        exact = Exported(path, manifest.read_verified(path), False, 0.0)
+    else:
+        exact = _unpack_embedded(model, spec, path)
+    return exact if precision == "fp32" else _derive_half(model, spec, exact.path, root, config, images, False)
+
+
+def _hash_of(weights: Path) -> str:
+    if not weights.is_file():
+        raise Mistake(f"--weights {weights} does not exist; name a checkpoint (.safetensors, .pth, .pt)")
+    return sha256(weights)
+
+
+def _embedded_but_old(path: Path, model: Model, spec: NetworkSpec) -> bool:
+    """True if the artifact came from embedded weights that another trtkit version shipped."""
+    record = manifest.read(path).made_of.weights
+    return record.kind == "embedded" and record.sha256 != embedded_weights(model, spec).sha256
+
+
+def _unpack_embedded(model: Model, spec: NetworkSpec, path: Path) -> Exported:
+    began = time.perf_counter()
+    source = embedded_onnx(model, spec)
+    shipped = manifest.read_verified(source)
+    content = half_storage.expand(onnx.load(source)).SerializeToString(deterministic=True)
+    made = shipped.model_copy(update={"came_out": _came_out(content, shipped.came_out.checks)})
+    manifest.publish(path, content, made)
+    return Exported(path, made, True, time.perf_counter() - began)
+
+
+def _export_fp32(
+    model: Model, spec: NetworkSpec, weights: Weights, root: Path, images: Path | None, force: bool
+) -> Exported:
+    began = time.perf_counter()
+    path = artifacts.onnx_path(root, model.name, spec.name, "fp32")
+    key = _key(weights=weights.sha256, torch=_version("torch"))
+    if not force and (existing := up_to_date(path, key)):
+        return Exported(path, existing, False, time.perf_counter() - began)
+    content, checks, exporter = export_checked(model, spec, weights, images)
+    made = Manifest(
+        kind="onnx",
+        model=model.name,
+        network=spec.name,
+        precision="fp32",
+        made_of=MadeOf(weights=WeightsRecord(kind=weights.kind, sha256=weights.sha256, note=weights.note)),
+        made_with=MadeWith(trtkit=__version__, tool="torch.onnx", version=exporter, flags={"form": FORM_VERSION}),
+        came_out=_came_out(content, checks),
+        build_key=key,
+    )
+    manifest.publish(path, content, made)
+    return Exported(path, made, True, time.perf_counter() - began)
+
+
+def export_checked(
+    model: Model, spec: NetworkSpec, weights: Weights, images: Path | None
+) -> tuple[bytes, dict[str, Any], str]:
+    """(ONNX bytes, check figures, torch version) of one network; raises CheckFailed past FP32_TOLERANCE."""
+    torch = need("torch", "export")
+    from trtkit.export.torch_export import to_onnx
+
+    module = model.load_source(spec.name, weights.path)
+    pictures = photographs(images)
+    content = to_onnx(module, spec, model.name, weights.sha256).SerializeToString(deterministic=True)
+    check_form(content, f"the export of {model.name}/{spec.name}")
+
+    def source(arrays):  # type: ignore[no-untyped-def]
+        with torch.inference_mode():
+            outputs = module(*(torch.from_numpy(arrays[tensor.name]) for tensor in spec.inputs))
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        return {tensor.name: out.numpy() for tensor, out in zip(spec.outputs, outputs, strict=True)}
+
+    with CpuBackend(content) as backend:
+        figures = parity.differences(source, backend.run, parity.sample_batches(model, spec, pictures))
+    label, value = parity.worst(figures, "max")
+    if value > FP32_TOLERANCE:
+        raise CheckFailed(
+            f"the ONNX of {model.name}/{spec.name} differs from its source network by {value:g} grey levels at "
+            f"{label}, more than {FP32_TOLERANCE:g}; nothing was kept"
+        )
+    return content, {"against_source": figures}, torch.__version__.partition("+")[0]
+
+
+def _derive_half(
+    model: Model, spec: NetworkSpec, fp32: Path, root: Path, config: Config, images: Path | None, force: bool
+) -> Exported:
+    began = time.perf_counter()
+    path = artifacts.onnx_path(root, model.name, spec.name, "fp16")
+    parent = manifest.read_verified(fp32)
+    kept = sorted(spec.keep_fp32)
+    key = _key(onnx=parent.came_out.sha256, keep_fp32=kept, trtkit=__version__)
+    if not force and (existing := up_to_date(path, key)):
+        return Exported(path, existing, False, time.perf_counter() - began)
+    exact = onnx.load(fp32)
+    typed = half.to_half(exact, kept)
+    content = typed.SerializeToString(deterministic=True)
+    check_form(content, f"the FP16 form of {model.name}/{spec.name}")
+    tolerance = config.network(model.name, spec.name).tolerance.get("fp16", FP32_TOLERANCE)
+    checks = _check_half(model, spec, exact, typed, photographs(images), tolerance)
+    made = Manifest(
+        kind="onnx",
+        model=model.name,
+        network=spec.name,
+        precision="fp16",
+        made_of=MadeOf(weights=parent.made_of.weights, onnx_sha256=parent.came_out.sha256),
+        made_with=MadeWith(
+            trtkit=__version__,
+            tool="trtkit",
+            version=__version__,
+            flags={"form": FORM_VERSION, "keep_fp32": kept},
+        ),
+        came_out=_came_out(content, checks),
+        build_key=key,
+    )
+    manifest.publish(path, content, made)
+    return Exported(path, made, True, time.perf_counter() - began)
+
+
+def _check_half(
+    model: Model,
+    spec: NetworkSpec,
+    exact: ModelProto,
+    typed: ModelProto,
+    pictures: list[np.ndarray],
+    tolerance: float,
+) -> dict[str, Any]:
+    """Figures of the FP16 form against FP32; raises CheckFailed if it would overflow or drift."""
+    name = f"{model.name}/{spec.name}"
+    with CpuBackend(exact.SerializeToString()) as fp32, CpuBackend(typed.SerializeToString()) as fp16:
+        figures = parity.differences(fp32.run, fp16.run, parity.sample_batches(model, spec, pictures))
+    _, arrays = next(parity.sample_batches(model, spec, pictures))
+    report = half_range.examine(exact, typed, arrays)
+    if not report.fits:
+        raise CheckFailed(
+            f"the FP16 form of {name} would overflow: tensor '{report.worst_tensor}' reaches {report.worst_value:g}, "
+            f"more than half of {half.HALF_MAX:g}; add its node to keep_fp32"
+        )
+    label, mean = parity.worst(figures, "mean")
+    if max(mean, report.mean_shift) > tolerance:
+        raise CheckFailed(
+            f"the FP16 form of {name} differs from FP32 by {max(mean, report.mean_shift):.3g} grey levels on average "
+            f"({label}), more than the tolerance of {tolerance:g} in engines.yaml; nothing was kept"
+        )
+    return {
+        "against_fp32": figures,
+        "half_range": {"peak": round(report.worst_value, 3), "tensor": report.worst_tensor},
+        "rounded_to_half": {"mean": round(report.mean_shift, 6), "max": report.max_shift},
+        "tolerance_mean": tolerance,
+    }
+
+
+def check_form(content: bytes, subject: str) -> None:
+    """onnx.checker's full check, in which RTX's own leniency does not count. Raises CheckFailed."""
+    try:
+        onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
+    except Exception as error:
+        # checker and shape inference raise different types, all of them meaning 'not valid ONNX'.
+        raise CheckFailed(f"{subject} is not valid ONNX: {' '.join(str(error).split())[:300]}") from error
+
+
+def up_to_date(path: Path, key: str) -> Manifest | None:
+    """The manifest of `path` if it has this key and its content is intact, else None: it is made again."""
+    try:
+        existing = manifest.read(path)
+        if existing.build_key != key:
+            return None
+        manifest.check_content(path, existing)
+    except TrtkitError:
+        return None
+    return existing
+
+
+def _came_out(content: bytes, checks: dict[str, Any]) -> CameOut:
+    return CameOut(sha256=hashlib.sha256(content).hexdigest(), size=len(content), checks=checks)
+
+
+def _key(**parts: Any) -> str:
+    return hashlib.sha256(json.dumps({"form": FORM_VERSION, **parts}, sort_keys=True).encode()).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package).partition("+")[0]
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,99 @@
+"""Pictures in, results on disk: decode ahead, run in batches, finish and encode behind, in bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from trtkit.errors import TrtkitError
+from trtkit.infer.inputs import Job
+from trtkit.models.imaging import encode
+from trtkit.models.imaging.decode import decode
+from trtkit.models.pipeline import Pipeline, StageClock
+
+
+@dataclass(frozen=True)
+class Done:
+    """One picture's outcome: the file written, or the error that one picture met (the others go on)."""
+
+    job: Job
+    error: TrtkitError | None
+
+
+def process(
+    pipeline: Pipeline,
+    jobs: Iterable[Job],
+    clock: StageClock,
+    batch: int = 1,
+    workers: int = 2,
+    max_megapixels: float = 100,
+    done: Callable[[Done], None] = lambda _: None,
+) -> list[Done]:
+    """Run every job; results in order. At most `batch` + 2 × `workers` decoded pictures are held at a time."""
+    outcomes: list[Done] = []
+
+    def report(outcome: Done) -> None:
+        outcomes.append(outcome)
+        done(outcome)
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="trtkit-host") as pool:
+
+        def prepare(job: Job) -> Any:
+            with clock.stage("decode"):
+                picture = decode(job.source, limit_megapixels=max_megapixels, at_least=pipeline.needed_pixels)
+            return pipeline.prepare(picture, clock)
+
+        def finish(job: Job, item: Any, raw: Any) -> Path:
+            image = pipeline.finish(item, raw, clock)
+            with clock.stage("encode"):
+                encode.write(job.target, image)
+            return job.target
+
+        finishing: deque[tuple[Job, Future[Path]]] = deque()
+        for group in _groups(_ahead(pool, prepare, jobs, batch + workers), batch):
+            ready: list[tuple[Job, Any]] = []
+            for job, future in group:
+                try:
+                    ready.append((job, future.result()))
+                except TrtkitError as error:
+                    report(Done(job, error))
+            if ready:
+                raws = pipeline.run([item for _, item in ready], clock)
+                for (job, item), raw in zip(ready, raws, strict=True):
+                    finishing.append((job, pool.submit(finish, job, item, raw)))
+            while len(finishing) > workers:
+                report(_outcome(*finishing.popleft()))
+        while finishing:
+            report(_outcome(*finishing.popleft()))
+    return outcomes
+
+
+def _outcome(job: Job, future: Future[Path]) -> Done:
+    try:
+        future.result()
+    except TrtkitError as error:
+        return Done(job, error)
+    return Done(job, None)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, work: Callable[[Job], Any], jobs: Iterable[Job], depth: int
+) -> Iterator[tuple[Job, Future[Any]]]:
+    """Keep `depth` jobs under way in front of the one being handed out."""
+    waiting: deque[tuple[Job, Future[Any]]] = deque()
+    for job in jobs:
+        waiting.append((job, pool.submit(work, job)))
+        if len(waiting) >= depth:
+            yield waiting.popleft()
+    while waiting:
+        yield waiting.popleft()
+
+
+def _groups(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    while group := list(islice(items, size)):
+        yield group

@@ -1,0 +1,51 @@
+"""cv_unet portrait matting: a picture of people in, their alpha out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trtkit.models.spec import Model, NetworkSpec, TensorSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MATTING = NetworkSpec(
+    name="matting",
+    inputs=(TensorSpec("image", "uint8", ("N", "H", "W", 3), (0, 255), "RGB"),),
+    outputs=(TensorSpec("alpha", "uint8", ("N", "H", "W", 1), (0, 255), "alpha"),),
+    keep_fp32={
+        "from_uint8": "uint8 to -1..1 in half precision loses up to a quarter of a grey level",
+        "to_uint8": "0..255 in half precision has steps of an eighth of a grey level",
+    },
+    smallest=64,
+)
+
+CANVAS = 512
+"""Side of the square the pipeline letterboxes to unless --size says otherwise; the engines' optimum."""
+
+
+def _load_source(network: str, weights: Path) -> nn.Module:
+    from trtkit.models.cv_unet.source import load_source
+
+    return load_source(network, weights)
+
+
+def sample_inputs(network: str, photographs: list[np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """RGB uint8 photographs of any size → one batch {'image': uint8 [N, h, w, 3]}, as the pipeline makes it."""
+    from trtkit.models.imaging.letterbox import letterbox
+
+    return {"image": np.stack([letterbox(photograph, size)[0] for photograph in photographs])}
+
+
+MODEL = Model(
+    name="cv_unet",
+    title="portrait matting",
+    networks=(MATTING,),
+    load_source=_load_source,
+    sample_inputs=sample_inputs,
+    embedded_dir=Path(__file__).parent / "embedded",
+    official_id="iic/cv_unet_image-matting",
+)

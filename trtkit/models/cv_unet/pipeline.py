@@ -1,0 +1,76 @@
+"""Portrait → cut-out: letterbox, one network run, alpha back to the picture's own resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trtkit.models.cv_unet import CANVAS, MATTING
+from trtkit.models.imaging import compose
+from trtkit.models.imaging.decode import Picture
+from trtkit.models.imaging.letterbox import Placement, letterbox
+from trtkit.models.imaging.upsample import upsample_alpha
+from trtkit.models.pipeline import StageClock
+from trtkit.runtime.backend import Backend
+
+
+@dataclass(frozen=True)
+class Options:
+    """`size`: side of the square canvas the network sees; `background`: None for a transparent cut-out, a colour
+    or a picture (uint8 [H, W, 3] RGB) to stand behind it; `alpha_only`: the matte itself."""
+
+    size: int = CANVAS
+    background: compose.Colour | np.ndarray | None = None
+    alpha_only: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    picture: Picture
+    canvas: np.ndarray
+    placement: Placement
+
+
+class CutOut:
+    """The cv_unet pipeline on one loaded network. Every method may be called from any thread."""
+
+    def __init__(self, matting: Backend, options: Options) -> None:
+        self._matting = matting
+        self._options = options
+
+    @property
+    def needed_pixels(self) -> tuple[int, int] | None:
+        """The least decoded size that gives the same result, None for all: a matte needs no full-size colours."""
+        return (self._options.size, self._options.size) if self._options.alpha_only else None
+
+    def prepare(self, picture: Picture, clock: StageClock) -> Prepared:
+        """uint8 [H, W, 3] → the canvas uint8 [size, size, 3], content centred."""
+        with clock.stage("resize"):
+            canvas, placement = letterbox(picture.rgb, (self._options.size, self._options.size))
+        return Prepared(picture, canvas, placement)
+
+    def run(self, batch: list[Prepared], clock: StageClock) -> list[np.ndarray]:
+        """One network run for the batch; a uint8 [size, size] alpha each."""
+        with clock.stage("run"):
+            outputs = self._matting.run({MATTING.inputs[0].name: np.stack([item.canvas for item in batch])})
+        return list(outputs[MATTING.outputs[0].name][..., 0])
+
+    def finish(self, item: Prepared, raw: np.ndarray, clock: StageClock) -> np.ndarray:
+        """The result at the picture's own size: uint8 [H, W, 4] RGBA, [H, W, 3] over a background, or [H, W]."""
+        picture = item.picture
+        with clock.stage("upsample"):
+            guide = None if self._options.alpha_only else picture.rgb
+            alpha = upsample_alpha(item.placement.crop(raw), picture.size, guide)
+            if picture.alpha is not None:
+                alpha = np.minimum(alpha, _full_size(picture.alpha, picture.size))
+        if self._options.alpha_only:
+            return alpha
+        with clock.stage("compose"):
+            if self._options.background is None:
+                return compose.cutout(picture.rgb, alpha)
+            return compose.over_background(picture.rgb, alpha, self._options.background)
+
+
+def _full_size(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return alpha if alpha.shape == size else upsample_alpha(alpha, size)

@@ -1,0 +1,84 @@
+"""`trtkit inspect` and `trtkit verify`: what an artifact is, and whether it still is that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from trtkit import manifest
+from trtkit.build_engines.judge import judge_engine
+from trtkit.build_engines.versions import installed_versions
+from trtkit.errors import Mistake, TrtkitError
+from trtkit.manifest import Manifest
+from trtkit.report.console import console, table
+
+SUFFIXES = (".onnx", ".engine")
+
+
+def show(file: Path) -> None:
+    """Print what `file` is, from what, for what. Raises if its manifest is missing or its content differs."""
+    record = manifest.read_verified(file)
+    printer = console()
+    shown = table("", "", header=False)
+    for label, value in _facts(file, record):
+        shown.add_row(label, value)
+    printer.print(shown)
+
+
+def verify(files: list[Path]) -> int:
+    """Check every artifact named or found; a line each. Returns the first failure's exit code, or 0."""
+    printer = console()
+    first = 0
+    for file in _artifacts(files):
+        try:
+            record = manifest.read_verified(file)
+            if record.kind == "engine":
+                judge_engine(record, None, installed_versions())
+            printer.print(f"ok      {file}")
+        except TrtkitError as error:
+            first = first or error.exit_code
+            printer.print(f"failed  {error}", markup=False)
+    return first
+
+
+def _artifacts(files: list[Path]) -> Iterator[Path]:
+    for file in files:
+        if not file.is_dir():
+            yield file
+            continue
+        found = sorted(path for path in file.rglob("*") if path.suffix in SUFFIXES)
+        if not found:
+            raise Mistake(f"{file} holds no artifacts ({', '.join(SUFFIXES)})")
+        yield from found
+
+
+def _facts(file: Path, record: Manifest) -> Iterator[tuple[str, str]]:
+    yield "file", f"{file} ({record.came_out.size:,} bytes, sha256 {record.came_out.sha256})"
+    yield "is", f"{record.kind} of {record.model}/{record.network} in {record.precision}"
+    weights = record.made_of.weights
+    yield "weights", f"{weights.kind}{f' ({weights.note})' if weights.note else ''}, sha256 {weights.sha256}"
+    if record.made_of.onnx_sha256:
+        yield "made of ONNX", record.made_of.onnx_sha256
+    if record.made_of.calibration_sha256:
+        yield "calibration", record.made_of.calibration_sha256
+    flags = f", {json.dumps(record.made_with.flags)}" if record.made_with.flags else ""
+    yield "made with", f"{record.made_with.tool} {record.made_with.version}, trtkit {record.made_with.trtkit}{flags}"
+    if record.made_for.compute_capability:
+        yield "for", f"compute capability {record.made_for.compute_capability}"
+    for profile in record.made_for.profiles:
+        for name, shapes in profile.items():
+            yield "profile", f"{name}: " + ", ".join(f"{key} {'x'.join(map(str, shapes[key]))}" for key in shapes)
+    if plan := record.made_for.memory_plan:
+        yield "memory plan", f"activations {plan.activation_bytes:,} bytes, weights {plan.weights_bytes:,} bytes"
+    if share := record.came_out.precision_share:
+        yield (
+            "precision",
+            f"{share.half} Half and {share.int8} Int8 of {share.compute_layers} compute layers "
+            f"(counted in the {share.source})",
+        )
+    for check, figures in record.came_out.checks.items():
+        yield f"check: {check.replace('_', ' ')}", json.dumps(figures)
+    if record.kind == "engine":
+        yield "executed", record.executed
+    yield "build key", record.build_key

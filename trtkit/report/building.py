@@ -1,0 +1,128 @@
+"""`trtkit build`: a row a GPU asked for, a file a compute capability."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from trtkit import config as configuration
+from trtkit import models
+from trtkit.build_engines.run import Outcome, build_engine
+from trtkit.config import Config
+from trtkit.errors import Mistake
+from trtkit.export.run import ensure
+from trtkit.files import write_whole
+from trtkit.report.console import console, table
+
+PRECISIONS = ("fp16", "fp32")
+COLUMNS = ("network", "GPU", "cc", "state", "file", "Half", "Int8", "activations + weights", "executed")
+
+Row = tuple[str, str, Outcome]
+"""MODEL/NETWORK, the GPU asked for, what came of it."""
+
+
+def show(
+    names: list[str],
+    gpus: list[str],
+    precision: str,
+    builder: str,
+    out: Path,
+    images: Path | None,
+    force: bool,
+    config: Path | None,
+    summary: Path | None,
+) -> None:
+    """Build every network of `names` (default: all models) for every GPU of `gpus`, then print the table.
+
+    Raises the first error; engines finished before it stand.
+    """
+    settings = configuration.load(config)
+    if not gpus:
+        raise Mistake(f"--gpu is missing; name one or more of: {', '.join(settings.gpus)}")
+    if precision not in PRECISIONS:
+        raise Mistake(f"--precision {precision} is not one that build makes; right would be {' or '.join(PRECISIONS)}")
+    for gpu in gpus:
+        settings.gpu(gpu)
+    began = time.perf_counter()
+    printer = console()
+    rows: list[Row] = []
+    for name in names or models.NAMES:
+        rows += _build_model(printer, name, gpus, precision, builder, out, images, force, settings)
+    cells = [_cells(row, settings) for row in rows]
+    shown = table(*COLUMNS)
+    for line in cells:
+        shown.add_row(*line)
+    printer.print(shown)
+    for sentence in dict.fromkeys(row[2].sentence for row in rows if row[2].state == "served by onnxruntime"):
+        printer.print(sentence)
+    files = {row[2].path for row in rows}
+    printer.print(f"{len(rows)} rows, {len(files)} files under {out}, {time.perf_counter() - began:.1f} s")
+    if summary is not None:
+        lines = [COLUMNS, tuple("---" for _ in COLUMNS), *cells]
+        write_whole(summary, "".join(f"| {' | '.join(line)} |\n" for line in lines).encode())
+
+
+def _build_model(
+    printer: Console,
+    name: str,
+    gpus: list[str],
+    precision: str,
+    builder: str,
+    out: Path,
+    images: Path | None,
+    force: bool,
+    settings: Config,
+) -> list[Row]:
+    model = models.get(name)
+    rows: list[Row] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=printer, transient=True) as bar:
+        for network in model.networks:
+            task = bar.add_task(f"{name}/{network.name} ONNX", total=None)
+            onnx = ensure(model, network, precision, out, settings, images)
+            built: set[str] = set()
+            for gpu in gpus:
+                capability = settings.gpu(gpu).compute_capability
+                bar.update(task, description=f"{name}/{network.name} for {gpu} ({capability})")
+
+                def progress(phase: str, done: int, total: int, task=task) -> None:  # type: ignore[no-untyped-def]
+                    if phase.startswith("Building engine"):
+                        bar.update(task, completed=done, total=total)
+
+                outcome = build_engine(
+                    model=name,
+                    network=network.name,
+                    precision=precision,
+                    gpu_name=gpu,
+                    onnx=onnx.path,
+                    config=settings,
+                    root=out,
+                    builder=builder,
+                    force=force and capability not in built,
+                    progress=progress,
+                )
+                built.add(capability)
+                rows.append((f"{name}/{network.name}", gpu, outcome))
+            bar.remove_task(task)
+    return rows
+
+
+def _cells(row: Row, settings: Config) -> tuple[str, ...]:
+    name, gpu, outcome = row
+    record = outcome.manifest
+    share = record.came_out.precision_share if record else None
+    plan = record.made_for.memory_plan if record else None
+    return (
+        name,
+        gpu,
+        settings.gpu(gpu).compute_capability,
+        outcome.state,
+        outcome.path.name,
+        f"{share.half}/{share.compute_layers}" if share else "",
+        f"{share.int8}/{share.compute_layers}" if share else "",
+        f"{plan.activation_bytes / 2**20:.0f} + {plan.weights_bytes / 2**20:.0f} MiB" if plan else "",
+        record.executed if record else "",
+    )

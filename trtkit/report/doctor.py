@@ -1,0 +1,133 @@
+"""`trtkit doctor`: what is here, what works, and the command that mends what does not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from trtkit import __version__
+from trtkit import config as configuration
+from trtkit.build_engines.gpus import local_capabilities
+from trtkit.build_engines.versions import installed_version
+from trtkit.report.console import console, table
+
+_PACKAGES = ("numpy", "onnx", "opencv-python-headless", "pillow", "onnxruntime", "onnxruntime-gpu", "pycuda", "torch")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row: `state` is 'ok', 'absent' (fine until it is wanted) or 'broken'; `mend` is a command."""
+
+    subject: str
+    state: str
+    detail: str
+    mend: str = ""
+
+
+def show(config: Path | None) -> int:
+    """Print every finding. Returns 3 if something is broken, else 0."""
+    settings = configuration.load(config)
+    found = [*_system(), *_packages(), *_builders(), *_gpus(settings), *_backends()]
+    printer = console()
+    shown = table("", "state", "what was found", "mend with")
+    for item in found:
+        shown.add_row(item.subject, item.state, item.detail, item.mend)
+    printer.print(shown)
+    return 3 if any(item.state == "broken" for item in found) else 0
+
+
+def _system() -> list[Finding]:
+    python = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    return [Finding("trtkit", "ok", f"{__version__}, {python}, in {sys.prefix}")]
+
+
+def _packages() -> list[Finding]:
+    found = [
+        Finding(name, "ok" if version else "absent", version or "")
+        for name in _PACKAGES
+        for version in [_version(name)]
+    ]
+    return found + conflicts(_version("onnxruntime"), _version("onnxruntime-gpu"))
+
+
+def conflicts(plain: str | None, gpu: str | None) -> list[Finding]:
+    """onnxruntime and onnxruntime-gpu overwrite each other's files: with both, the CUDA provider vanishes."""
+    if not (plain and gpu):
+        return []
+    detail = f"onnxruntime {plain} and onnxruntime-gpu {gpu} are both installed and share their files"
+    keep = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install 'trtkit[cuda]'  # or 'trtkit[cpu]'"
+    return [Finding("onnxruntime", "broken", detail, keep)]
+
+
+def _builders() -> list[Finding]:
+    found = []
+    for name, extra, where in (
+        ("tensorrt-rtx", "rtx", "builds for 7.5, 8.0, 8.6, 8.9 and 12.0 without a GPU"),
+        ("tensorrt", "tensorrt", "builds on the target GPU itself"),
+    ):
+        version = installed_version(name)
+        detail = f"{version}; {where}" if version else where
+        mend = "" if version else f"pip install 'trtkit[{extra}]'"
+        found.append(Finding(f"builder {name}", "ok" if version else "absent", detail, mend))
+    return found
+
+
+def _gpus(settings: configuration.Config) -> list[Finding]:
+    capabilities = local_capabilities()
+    described = _nvidia_smi()
+    if not capabilities:
+        if described:
+            return [
+                Finding(
+                    "GPU",
+                    "broken",
+                    f"nvidia-smi sees {'; '.join(described)}, but the CUDA driver library (libcuda) does not load",
+                    "install the driver's libcuda, or start the container with --gpus all",
+                )
+            ]
+        return [Finding("GPU", "absent", "no NVIDIA GPU or driver is visible; networks run on the CPU")]
+    found = []
+    for number, capability in enumerate(capabilities):
+        known = [name for name, gpu in settings.gpus.items() if gpu.compute_capability == capability]
+        detail = described[number] if number < len(described) else f"compute capability {capability}"
+        named = f"as --gpu {' or '.join(known)}" if known else "not a GPU of engines.yaml"
+        found.append(Finding(f"GPU {number}", "ok", f"{detail}; {named}"))
+    return found
+
+
+def _nvidia_smi() -> list[str]:
+    """'NVIDIA A10, compute capability 8.6, 23028 MiB, driver 580.95' for each GPU; empty without nvidia-smi."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    query = "--query-gpu=name,compute_cap,memory.total,driver_version"
+    try:
+        answer = subprocess.run(
+            [tool, query, "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    described = []
+    for line in answer.stdout.splitlines():
+        name, capability, memory, driver = (part.strip() for part in line.split(","))
+        described.append(f"{name}, compute capability {capability}, {memory}, driver {driver}")
+    return described
+
+
+def _backends() -> list[Finding]:
+    runtime = _version("onnxruntime") or _version("onnxruntime-gpu")
+    mend = "" if runtime else "pip install 'trtkit[cpu]'"
+    detail = f"ONNX Runtime {runtime}" if runtime else "ONNX Runtime is not installed"
+    return [Finding("backend cpu", "ok" if runtime else "absent", detail, mend)]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

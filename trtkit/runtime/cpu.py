@@ -1,0 +1,79 @@
+"""The CPU backend: ONNX Runtime's CPU provider. Correct anywhere, the default where there is no GPU.
+
+It computes FP16 nodes in FP32, so an FP16 overflow cannot be seen here (export/half_range.py looks for it instead).
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from trtkit.errors import CheckFailed
+from trtkit.optional import need
+from trtkit.runtime.backend import Arrays, IOTensors, check_inputs
+
+_DTYPES = {
+    "tensor(uint8)": np.uint8,
+    "tensor(int8)": np.int8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(float16)": np.float16,
+    "tensor(float)": np.float32,
+}
+
+
+class CpuBackend:
+    """`onnx` is a path or the serialized model; raises CheckFailed, naming it, if ONNX Runtime refuses it."""
+
+    name = "cpu"
+
+    def __init__(self, onnx: Path | bytes, *, optimize: bool = True) -> None:
+        ort = need("onnxruntime", "running a network on the CPU")
+        options = ort.SessionOptions()
+        options.log_severity_level = 3  # errors alone; warnings speak of nodes the user did not write
+        if not optimize:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            self._session = ort.InferenceSession(
+                str(onnx) if isinstance(onnx, Path) else onnx, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            # ONNX Runtime's exception types are private to its extension module.
+            subject = onnx if isinstance(onnx, Path) else "the ONNX model"
+            raise CheckFailed(f"{subject} does not load in ONNX Runtime: {' '.join(str(error).split())}") from error
+        self.device = f"CPU ({platform.machine()}), ONNX Runtime {ort.__version__}"
+        self.inputs = _tensors(self._session.get_inputs())
+        self.outputs = _tensors(self._session.get_outputs())
+        self._queue = ThreadPoolExecutor(1, thread_name_prefix="trtkit-cpu")
+
+    def run(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
+        check_inputs(self.inputs, arrays)
+        outputs = self._session.run(list(self.outputs), dict(arrays))
+        return dict(zip(self.outputs, outputs, strict=True))
+
+    def submit(self, arrays: Mapping[str, np.ndarray]) -> Future[Arrays]:
+        check_inputs(self.inputs, arrays)
+        return self._queue.submit(self.run, arrays)
+
+    def close(self) -> None:
+        self._queue.shutdown(wait=True)
+
+    def __enter__(self) -> CpuBackend:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _tensors(nodes) -> IOTensors:  # type: ignore[no-untyped-def]
+    return {
+        node.name: (
+            np.dtype(_DTYPES[node.type]),
+            tuple(size if isinstance(size, int) else None for size in node.shape),
+        )
+        for node in nodes
+    }
