@@ -21,7 +21,7 @@ def progress_monitor(trt: Any, progress: Progress | None, stop: threading.Event,
             self.total: dict[str, int] = {}
             self.done: dict[str, int] = {}
 
-        def report(self, phase: str, done: int) -> None:
+        def _report(self, phase: str, done: int) -> None:
             self.done[phase] = done
             if progress is None or raised or stop.is_set():
                 return
@@ -32,14 +32,14 @@ def progress_monitor(trt: Any, progress: Progress | None, stop: threading.Event,
 
         def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
             self.total[phase] = steps
-            self.report(phase, 0)
+            self._report(phase, 0)
 
         def step_complete(self, phase: str, step: int) -> bool:
-            self.report(phase, step + 1)
+            self._report(phase, step + 1)
             return not (stop.is_set() or raised)
 
         def phase_finish(self, phase: str) -> None:
             if self.done[phase] < self.total[phase]:
-                self.report(phase, self.total[phase])
+                self._report(phase, self.total[phase])
 
     return Monitor()

@@ -75,20 +75,20 @@ def share_of_engine(inspector_json: str) -> PrecisionShare | None:
             "the engine inspector's answer has neither 'Bindings' nor 'I/O Tensors': not an engine's layers"
         )
     # With less than DETAILED verbosity a layer is a bare name.
-    layers = [layer for layer in described.get("Layers", []) if isinstance(layer, dict) and _computes(layer)]
-    int8 = sum(bool(_INT8.search(_data_type(layer))) for layer in layers)
-    half = sum(bool(_HALF.search(_data_type(layer))) for layer in layers)
-    return PrecisionShare(compute_layers=len(layers), half=half, int8=int8, source="engine") if layers else None
+    entries = [entry for entry in described.get("Layers", []) if isinstance(entry, dict) and _computes(entry)]
+    int8 = sum(bool(_INT8.search(_data_type(entry))) for entry in entries)
+    half = sum(bool(_HALF.search(_data_type(entry))) for entry in entries)
+    return PrecisionShare(compute_layers=len(entries), half=half, int8=int8, source="engine") if entries else None
 
 
-def _computes(layer: dict[str, Any]) -> bool:
-    kind = str(layer.get("LayerType", ""))
+def _computes(entry: dict[str, Any]) -> bool:
+    kind = str(entry.get("LayerType", ""))
     # Myelin calls a fused product 'fusion'; only its kernel's name tells.
-    return bool(_ENGINE_COMPUTE.search(kind) or _ENGINE_TACTIC.search(str(layer.get("TacticName", ""))))
+    return bool(_ENGINE_COMPUTE.search(kind) or _ENGINE_TACTIC.search(str(entry.get("TacticName", ""))))
 
 
-def _data_type(layer: dict[str, Any]) -> str:
-    inputs = layer.get("Inputs") or [{}]
+def _data_type(entry: dict[str, Any]) -> str:
+    inputs = entry.get("Inputs") or [{}]
     return str(inputs[0].get("Format/Datatype", ""))
 
 

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from trtkit.build_engines.judge import judge_engine
+from trtkit.errors import CheckFailed, Mistake
+from trtkit.manifest import CameOut, MadeFor, MadeOf, MadeWith, Manifest, WeightsRecord
+
+
+def engine(tool: str = "tensorrt-rtx", kind: str = "engine") -> Manifest:
+    return Manifest(
+        kind=kind,
+        model="cv_unet",
+        network="matting",
+        precision="fp16",
+        made_of=MadeOf(weights=WeightsRecord(kind="embedded", sha256="")),
+        made_with=MadeWith(trtkit="0", tool=tool, version="1.7.1.116"),
+        made_for=MadeFor(compute_capability="8.6" if kind == "engine" else None),
+        came_out=CameOut(sha256="", size=0),
+        build_key="",
+    )
+
+
+def test_an_engine_for_this_gpu_and_this_version_passes():
+    judge_engine(engine(), "8.6", {"tensorrt-rtx": "1.7.1.116", "tensorrt": "10.16.1.11"})
+
+
+@pytest.mark.parametrize(
+    ("capability", "versions", "found", "mends"),
+    [
+        (
+            "7.5",
+            {"tensorrt-rtx": "1.7.1.116"},
+            "this machine has sm75 and tensorrt-rtx 1.7.1.116",
+            "run: trtkit build cv_unet --gpu sm75 --precision fp16",
+        ),
+        (
+            "8.6",
+            {"tensorrt-rtx": "1.6.0.1"},
+            "this machine has sm86 and tensorrt-rtx 1.6.0.1",
+            "run: trtkit build cv_unet --gpu sm86 --precision fp16",
+        ),
+        (
+            "8.6",
+            {"tensorrt": "1.7.1.116"},
+            "this machine has sm86 and no tensorrt-rtx",
+            "run: pip install 'trtkit[rtx]'",
+        ),
+        (None, {"tensorrt-rtx": "1.7.1.116"}, "this machine has no NVIDIA GPU", "use --backend cpu here"),
+    ],
+)
+def test_a_mismatch_is_one_sentence_with_the_command_that_mends_it(capability, versions, found, mends):
+    with pytest.raises(CheckFailed) as error:
+        judge_engine(engine(), capability, versions)
+    text = str(error.value)
+    assert text.startswith("cv_unet/matting was built for sm86 with tensorrt-rtx 1.7.1.116; ")
+    assert found in text
+    assert mends in text
+    assert "\n" not in text
+
+
+def test_a_tensorrt_engine_names_its_own_extra():
+    with pytest.raises(CheckFailed, match=r"trtkit\[tensorrt\]"):
+        judge_engine(engine("tensorrt"), "8.6", {})
+
+
+def test_an_onnx_manifest_is_not_judged_as_an_engine():
+    with pytest.raises(Mistake, match="of kind 'onnx'"):
+        judge_engine(engine(kind="onnx"), "8.6", {})
