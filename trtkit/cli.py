@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -68,7 +68,7 @@ def list_models(config: ConfigOption = None) -> None:
 @app.command()
 def export(
     model: Annotated[str, typer.Argument(help="cv_unet")],
-    precision: Annotated[str, typer.Option(help="fp32 or fp16 (typed, with its FP32 islands).")] = "fp32",
+    precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="fp16: typed, with its FP32 islands.")] = "fp32",
     weights: Annotated[
         Path | None, typer.Option(help="A checkpoint (.safetensors, .pth); default: the embedded weights.")
     ] = None,
@@ -87,8 +87,11 @@ def export(
 def build(
     models: Annotated[list[str] | None, typer.Argument(help="Models to build (default: all).")] = None,
     gpu: Annotated[list[str] | None, typer.Option("--gpu", help="A GPU of engines.yaml, e.g. a10; repeatable.")] = None,
-    precision: Annotated[str, typer.Option(help="fp16 or fp32.")] = "fp16",
-    builder: Annotated[str, typer.Option(help="auto, tensorrt-rtx or tensorrt.")] = "auto",
+    precision: Annotated[Literal["fp16", "fp32"], typer.Option(help="What the compute layers run in.")] = "fp16",
+    builder: Annotated[
+        Literal["auto", "tensorrt-rtx", "tensorrt"],
+        typer.Option(help="auto: tensorrt on that very GPU where it is installed, else tensorrt-rtx."),
+    ] = "auto",
     out: OutRootOption = ARTIFACTS,
     images: ImagesOption = None,
     force: ForceOption = False,
@@ -106,13 +109,19 @@ def infer(
     pictures: Annotated[list[str], typer.Argument(help="Pictures, folders or glob patterns.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file, or folder for several.")] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="cv_unet")] = "cv_unet",
-    size: Annotated[int, typer.Option(min=64, help="Side of the canvas the network sees.")] = 512,
-    background: Annotated[
-        str | None, typer.Option(help="Put this behind the person: a colour (white, '#0a84ff') or a picture.")
+    size: Annotated[
+        int | None, typer.Option(min=64, help="cv_unet: side of the canvas the network sees (512).")
     ] = None,
-    alpha_only: Annotated[bool, typer.Option("--alpha-only", help="Write the matte itself, greyscale.")] = False,
-    file_format: Annotated[str, typer.Option("--format", help="png, webp or jpg, where --out does not say.")] = "png",
-    backend: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
+    background: Annotated[
+        str | None, typer.Option(help="cv_unet: put this behind the person, a colour (white, '#0a84ff') or a picture.")
+    ] = None,
+    alpha_only: Annotated[
+        bool, typer.Option("--alpha-only", help="cv_unet: write the matte itself, greyscale.")
+    ] = False,
+    file_format: Annotated[
+        Literal["png", "webp", "jpg"], typer.Option("--format", help="Where --out does not name a file.")
+    ] = "png",
+    backend: Annotated[Literal["auto", "cpu"], typer.Option(help="What runs the network.")] = "auto",
     batch: Annotated[int, typer.Option(min=1, help="Pictures a network run.")] = 1,
     max_megapixels: Annotated[float, typer.Option(min=0.001, help="Refuse larger pictures.")] = 100,
     root: RootOption = ARTIFACTS,
@@ -120,11 +129,9 @@ def infer(
     """Do the pictures: cut the person out and write PNG or WebP with transparency."""
     from trtkit.report import inferring
 
-    raise typer.Exit(
-        inferring.show(
-            pictures, out, model, size, background, alpha_only, file_format, backend, batch, max_megapixels, root
-        )
-    )
+    asked = {"size": size, "background": background, "alpha_only": alpha_only or None}
+    options = {name: value for name, value in asked.items() if value is not None}
+    raise typer.Exit(inferring.show(pictures, out, model, options, file_format, backend, batch, max_megapixels, root))
 
 
 @app.command()

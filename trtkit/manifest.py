@@ -79,7 +79,7 @@ class CameOut(_Part):
 
 
 class Manifest(_Part):
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     kind: Literal["onnx", "engine"]
     model: str
     network: str

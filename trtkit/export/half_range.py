@@ -88,4 +88,5 @@ def _rounded(fp32: ModelProto, region: set[str]) -> bytes:
         if tensor.data_type == TensorProto.FLOAT:
             values = onnx.numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
-    return model.SerializeToString()
+    content: bytes = model.SerializeToString()
+    return content

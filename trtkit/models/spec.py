@@ -6,10 +6,18 @@ nothing else in the project repeats a tensor's name, dtype or layout.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from trtkit.errors import Mistake
+
+if TYPE_CHECKING:
+    from trtkit.models.pipeline import Pipeline
+    from trtkit.runtime.backend import Backend
+
+OptionsT = TypeVar("OptionsT")
 
 Axis = int | str
 """A fixed size, or the name of a dynamic axis: 'N' (batch), 'H', 'W'."""
@@ -72,7 +80,10 @@ class Model:
     `load_source(network, weights_path)` gives the torch module that takes and gives exactly the tensors the
     NetworkSpec states (for image networks: uint8 NHWC), in eval mode. torch is imported inside it.
     `embedded_dir` holds the files that ship in the package: NETWORK.safetensors, NETWORK.fp32.onnx with its
-    manifest. `sample_inputs(network, photographs, size)` turns RGB photographs into one network input batch
+    manifest. `result_tag` is what infer puts into a result's name: STEM.TAG.png.
+    `open_pipeline(networks, options, limit_megapixels)` gives the pipeline on loaded networks (name → backend);
+    `options` are what the user gave on the command line or in the query, and an option that the model does not
+    have is a Mistake (`take_options`). `sample_inputs(network, photographs, size)` turns RGB photographs into one network input batch
     for export checks and calibration: the model's own preprocessing.
     """
 
@@ -83,6 +94,18 @@ class Model:
     sample_inputs: Callable[..., dict[str, Any]]
     embedded_dir: Path
     official_id: str
+    result_tag: str
+    open_pipeline: Callable[[Mapping[str, Backend], Mapping[str, Any], float], Pipeline]
 
     def network(self, name: str) -> NetworkSpec:
         return next(n for n in self.networks if n.name == name)
+
+
+def take_options(kind: type[OptionsT], given: Mapping[str, Any], model: str) -> OptionsT:
+    """The options dataclass `kind` filled from `given`. Raises Mistake naming an option the model does not have."""
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    for name in given:
+        if name not in known:
+            flags = ", ".join(f"--{known_name.replace('_', '-')}" for known_name in known)
+            raise Mistake(f"--{name.replace('_', '-')} is not an option of {model}; its options: {flags}")
+    return kind(**given)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trtkit import manifest
+from trtkit.build_engines.gpus import local_capabilities
 from trtkit.build_engines.judge import judge_engine
 from trtkit.build_engines.versions import installed_versions
 from trtkit.errors import Mistake, TrtkitError
@@ -33,12 +34,16 @@ def verify(files: list[Path]) -> int:
     for file in _artifacts(files):
         try:
             record = manifest.read_verified(file)
-            if record.kind == "engine":
-                judge_engine(record, None, installed_versions())
-            printer.print(f"ok      {file}")
+            here = local_capabilities()
+            if record.kind == "engine" and here:
+                judge_engine(record, here[0], installed_versions())
+            judged = (
+                "" if record.kind == "onnx" or here else " (hash and manifest; there is no GPU here to judge it for)"
+            )
+            printer.print(f"ok      {file}{judged}")
         except TrtkitError as error:
             first = first or error.exit_code
-            printer.print(f"failed  {error}", markup=False)
+            printer.print(f"failed  {error}")
     return first
 
 

@@ -6,18 +6,17 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from trtkit import config as configuration
 from trtkit import models
-from trtkit.build_engines.run import Outcome, build_engine
-from trtkit.config import Config
+from trtkit.build_engines.run import Outcome, build_engines
+from trtkit.config import Config, Precision
 from trtkit.errors import Mistake
 from trtkit.export.run import ensure
 from trtkit.files import write_whole
 from trtkit.report.console import console, table
 
-PRECISIONS = ("fp16", "fp32")
 COLUMNS = ("network", "GPU", "cc", "state", "file", "Half", "Int8", "activations + weights", "executed")
 
 Row = tuple[str, str, Outcome]
@@ -27,7 +26,7 @@ Row = tuple[str, str, Outcome]
 def show(
     names: list[str],
     gpus: list[str],
-    precision: str,
+    precision: Precision,
     builder: str,
     out: Path,
     images: Path | None,
@@ -42,8 +41,6 @@ def show(
     settings = configuration.load(config)
     if not gpus:
         raise Mistake(f"--gpu is missing; name one or more of: {', '.join(settings.gpus)}")
-    if precision not in PRECISIONS:
-        raise Mistake(f"--precision {precision} is not one that build makes; right would be {' or '.join(PRECISIONS)}")
     for gpu in gpus:
         settings.gpu(gpu)
     began = time.perf_counter()
@@ -69,7 +66,7 @@ def _build_model(
     printer: Console,
     name: str,
     gpus: list[str],
-    precision: str,
+    precision: Precision,
     builder: str,
     out: Path,
     images: Path | None,
@@ -83,29 +80,25 @@ def _build_model(
         for network in model.networks:
             task = bar.add_task(f"{name}/{network.name} ONNX", total=None)
             onnx = ensure(model, network, precision, out, settings, images)
-            built: set[str] = set()
-            for gpu in gpus:
-                capability = settings.gpu(gpu).compute_capability
-                bar.update(task, description=f"{name}/{network.name} for {gpu} ({capability})")
+            bar.update(task, description=f"{name}/{network.name} engines")
 
-                def progress(phase: str, done: int, total: int, task=task) -> None:  # type: ignore[no-untyped-def]
-                    if phase.startswith("Building engine"):
-                        bar.update(task, completed=done, total=total)
+            def progress(phase: str, done: int, total: int, task: TaskID = task) -> None:
+                if phase.startswith("Building engine"):
+                    bar.update(task, completed=done, total=total)
 
-                outcome = build_engine(
-                    model=name,
-                    network=network.name,
-                    precision=precision,
-                    gpu_name=gpu,
-                    onnx=onnx.path,
-                    config=settings,
-                    root=out,
-                    builder=builder,
-                    force=force and capability not in built,
-                    progress=progress,
-                )
-                built.add(capability)
-                rows.append((f"{name}/{network.name}", gpu, outcome))
+            outcomes = build_engines(
+                model=name,
+                network=network.name,
+                precision=precision,
+                gpu_names=gpus,
+                onnx=onnx.path,
+                config=settings,
+                root=out,
+                builder=builder,
+                force=force,
+                progress=progress,
+            )
+            rows += [(f"{name}/{network.name}", gpu, outcome) for gpu, outcome in zip(gpus, outcomes, strict=True)]
             bar.remove_task(task)
     return rows
 

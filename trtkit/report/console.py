@@ -8,8 +8,9 @@ from rich.table import Table
 
 def console() -> Console:
     """A console as wide as the terminal, or 200 columns where output goes to a file."""
-    plain = Console(highlight=False, soft_wrap=True)
-    return plain if plain.is_terminal else Console(highlight=False, soft_wrap=True, width=200)
+    terminal = Console().is_terminal
+    # No markup: 'trtkit[rtx]' and file names are not styles.
+    return Console(highlight=False, markup=False, soft_wrap=True, width=None if terminal else 200)
 
 
 def table(*columns: str, title: str | None = None, header: bool = True) -> Table:

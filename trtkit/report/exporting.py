@@ -11,8 +11,6 @@ from trtkit.export.parity import worst
 from trtkit.export.run import Exported, export
 from trtkit.report.console import console
 
-PRECISIONS = ("fp32", "fp16")
-
 
 def show(
     model: str,
@@ -24,8 +22,6 @@ def show(
     config: Path | None,
 ) -> None:
     """Raises the first network's error; the networks before it stand."""
-    if precision not in PRECISIONS:
-        raise Mistake(f"--precision {precision} is not one that export makes; right would be {' or '.join(PRECISIONS)}")
     chosen = models.get(model)
     if weights is not None and len(chosen.networks) > 1:
         raise Mistake(f"--weights {weights} is one file, but {model} has {len(chosen.networks)} networks")

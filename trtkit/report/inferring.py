@@ -4,65 +4,49 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trtkit import models
-from trtkit.errors import Mistake
 from trtkit.infer.inputs import jobs
 from trtkit.infer.run import Done, process
 from trtkit.models.pipeline import Pipeline, StageClock
 from trtkit.report.console import console
 from trtkit.runtime import select
 
-FORMATS = ("png", "webp", "jpg")
-
 
 def show(
     pictures: list[str],
     out: Path | None,
     model: str,
-    size: int,
-    background: str | None,
-    alpha_only: bool,
+    options: dict[str, Any],
     file_format: str,
     backend: str,
     batch: int,
     max_megapixels: float,
     root: Path,
 ) -> int:
-    """Returns the exit code: 0, or the first failed picture's."""
+    """Returns the exit code: 0, or the first failed picture's. `options` are the model's own, as given."""
     printer = console()
-    if file_format not in FORMATS:
-        raise Mistake(f"--format {file_format} is not known; known formats: {', '.join(FORMATS)}")
     chosen = models.get(model)
-    network = chosen.networks[0]
-    work = jobs(pictures, out, "cutout", f".{file_format}")
+    work = jobs(pictures, out, chosen.result_tag, f".{file_format}")
     began = time.perf_counter()
-    loaded = select.load(chosen, network, root, backend)
-    pipeline = _cut_out(loaded, size, background, alpha_only, max_megapixels)
-    printer.print(f"{model}: {loaded.weights}, on {loaded.where}; loaded in {_ms(time.perf_counter() - began)}")
+    loaded = {network.name: select.load(chosen, network, root, backend) for network in chosen.networks}
+    pipeline = chosen.open_pipeline({name: one.backend for name, one in loaded.items()}, options, max_megapixels)
+    for line in dict.fromkeys(f"{model}: {one.weights}, on {one.where}" for one in loaded.values()):
+        printer.print(line)
+    printer.print(f"loaded in {_ms(time.perf_counter() - began)}")
     clock = StageClock()
     began = time.perf_counter()
     outcomes = _run(printer, pipeline, work, clock, batch, max_megapixels)
     spent = time.perf_counter() - began
-    loaded.backend.close()
+    for one in loaded.values():
+        one.backend.close()
     failed = [outcome for outcome in outcomes if outcome.error]
     _summary(printer, outcomes, clock, spent)
     return failed[0].error.exit_code if failed and failed[0].error else 0
-
-
-def _cut_out(
-    loaded: select.Loaded, size: int, background: str | None, alpha_only: bool, max_megapixels: float
-) -> Pipeline:
-    from trtkit.models.cv_unet.pipeline import CutOut, Options
-    from trtkit.models.imaging.background import read_background
-
-    if background is not None and alpha_only:
-        raise Mistake("--background and --alpha-only exclude each other: a matte has no colours to stand before")
-    behind = read_background(background, max_megapixels) if background is not None else None
-    return CutOut(loaded.backend, Options(size, behind, alpha_only))
 
 
 def _run(
@@ -75,7 +59,7 @@ def _run(
         def done(outcome: Done) -> None:
             bar.advance(task)
             if outcome.error:
-                bar.console.print(f"[red]failed:[/] {outcome.error}", markup=True)
+                bar.console.print(f"failed: {outcome.error}", style="red")
 
         return process(pipeline, work, clock, batch, max_megapixels=max_megapixels, done=done)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtkit.models.spec import Model, NetworkSpec, TensorSpec
+from trtkit.models.spec import Model, NetworkSpec, TensorSpec, take_options
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from trtkit.models.pipeline import Pipeline
+    from trtkit.runtime.backend import Backend
 
 MATTING = NetworkSpec(
     name="matting",
@@ -40,6 +44,12 @@ def sample_inputs(network: str, photographs: list[np.ndarray], size: tuple[int, 
     return {"image": np.stack([letterbox(photograph, size)[0] for photograph in photographs])}
 
 
+def _open_pipeline(networks: Mapping[str, Backend], options: Mapping[str, Any], limit_megapixels: float) -> Pipeline:
+    from trtkit.models.cv_unet.pipeline import CutOut, Options
+
+    return CutOut(networks[MATTING.name], take_options(Options, options, "cv_unet"), limit_megapixels)
+
+
 MODEL = Model(
     name="cv_unet",
     title="portrait matting",
@@ -48,4 +58,6 @@ MODEL = Model(
     sample_inputs=sample_inputs,
     embedded_dir=Path(__file__).parent / "embedded",
     official_id="iic/cv_unet_image-matting",
+    result_tag="cutout",
+    open_pipeline=_open_pipeline,
 )

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trtkit.errors import Mistake
 from trtkit.models.cv_unet import CANVAS, MATTING
 from trtkit.models.imaging import compose
-from trtkit.models.imaging.decode import Picture
+from trtkit.models.imaging.background import read_background
+from trtkit.models.imaging.decode import LIMIT_MEGAPIXELS, Picture
 from trtkit.models.imaging.letterbox import Placement, letterbox
 from trtkit.models.imaging.upsample import upsample_alpha
 from trtkit.models.pipeline import StageClock
@@ -17,11 +19,11 @@ from trtkit.runtime.backend import Backend
 
 @dataclass(frozen=True)
 class Options:
-    """`size`: side of the square canvas the network sees; `background`: None for a transparent cut-out, a colour
-    or a picture (uint8 [H, W, 3] RGB) to stand behind it; `alpha_only`: the matte itself."""
+    """`size`: side of the square canvas the network sees; `background`: a colour or the path of a picture to stand
+    behind the person, None for a transparent cut-out; `alpha_only`: the matte itself."""
 
     size: int = CANVAS
-    background: compose.Colour | np.ndarray | None = None
+    background: str | None = None
     alpha_only: bool = False
 
 
@@ -35,9 +37,14 @@ class Prepared:
 class CutOut:
     """The cv_unet pipeline on one loaded network. Every method may be called from any thread."""
 
-    def __init__(self, matting: Backend, options: Options) -> None:
+    def __init__(self, matting: Backend, options: Options, limit_megapixels: float = LIMIT_MEGAPIXELS) -> None:
+        if options.background is not None and options.alpha_only:
+            raise Mistake("--background and --alpha-only exclude each other: a matte has no colours to stand before")
+        if options.size < MATTING.smallest:
+            raise Mistake(f"--size {options.size} is too small; the network needs at least {MATTING.smallest}")
         self._matting = matting
         self._options = options
+        self._background = read_background(options.background, limit_megapixels) if options.background else None
 
     @property
     def needed_pixels(self) -> tuple[int, int] | None:
@@ -67,9 +74,9 @@ class CutOut:
         if self._options.alpha_only:
             return alpha
         with clock.stage("compose"):
-            if self._options.background is None:
+            if self._background is None:
                 return compose.cutout(picture.rgb, alpha)
-            return compose.over_background(picture.rgb, alpha, self._options.background)
+            return compose.over_background(picture.rgb, alpha, self._background)
 
 
 def _full_size(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
