@@ -1,0 +1,1 @@
+"""The embedded matting network: procedural people over varied backgrounds, training, evaluation, card."""
