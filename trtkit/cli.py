@@ -152,14 +152,14 @@ def verify(files: Annotated[list[Path], typer.Argument(help="Artifacts, or folde
 
 @bench_app.command("host")
 def bench_host(
-    photo: Annotated[Path | None, typer.Argument(help="A photograph (default: a made 12-megapixel JPEG).")] = None,
+    photo: Annotated[Path | None, typer.Option(help="A photograph (default: a made 12-megapixel JPEG).")] = None,
     rounds: Annotated[int, typer.Option(min=5, help="Interleaved rounds; medians are shown.")] = 7,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here, too.")] = None,
 ) -> None:
     """Decode, resize, upsample, encode of one 12-megapixel JPEG: ours beside the naive way."""
-    from trtkit.bench import host
+    from trtkit.report import benching
 
-    host.show(photo, rounds, json_file)
+    benching.show_host(photo, rounds, json_file)
 
 
 def main() -> None:

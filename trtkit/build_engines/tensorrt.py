@@ -9,13 +9,13 @@ from typing import Any
 
 from trtkit.build_engines import trt_build
 from trtkit.build_engines.builder import Built, Progress
-from trtkit.build_engines.gpus import current_gpu, local_capabilities
 from trtkit.build_engines.log_lines import logger
 from trtkit.build_engines.precision_share import share_of_engine
 from trtkit.build_engines.timing_cache import timing_cache_path
 from trtkit.build_engines.versions import installed_version
 from trtkit.config import Precision, Profile
 from trtkit.errors import CheckFailed
+from trtkit.gpus import current_gpu, local_capabilities
 from trtkit.manifest import PrecisionShare
 from trtkit.optional import need
 

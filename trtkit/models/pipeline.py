@@ -39,7 +39,9 @@ class Pipeline(Protocol):
     """prepare and finish are pure host work for one picture; run takes a batch of prepared pictures."""
 
     @property
-    def needed_pixels(self) -> tuple[int, int] | None: ...
+    def needed_pixels(self) -> tuple[int, int] | None:
+        """The least decoded (height, width) that gives the same result, None for the whole picture."""
+        ...
 
     def prepare(self, picture: Picture, clock: StageClock) -> Any: ...
 

@@ -83,8 +83,8 @@ class Model:
     manifest. `result_tag` is what infer puts into a result's name: STEM.TAG.png.
     `open_pipeline(networks, options, limit_megapixels)` gives the pipeline on loaded networks (name → backend);
     `options` are what the user gave on the command line or in the query, and an option that the model does not
-    have is a Mistake (`take_options`). `sample_inputs(network, photographs, size)` turns RGB photographs into one network input batch
-    for export checks and calibration: the model's own preprocessing.
+    have is a Mistake (`take_options`). `sample_inputs(network, photographs, size)` turns RGB photographs into one
+    network input batch for export checks and calibration: the model's own preprocessing.
     """
 
     name: str

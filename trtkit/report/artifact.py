@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trtkit import manifest
-from trtkit.build_engines.gpus import local_capabilities
 from trtkit.build_engines.judge import judge_engine
 from trtkit.build_engines.versions import installed_versions
 from trtkit.errors import Mistake, TrtkitError
+from trtkit.gpus import local_capabilities
 from trtkit.manifest import Manifest
 from trtkit.report.console import console, table
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from trtkit import __version__
 from trtkit import config as configuration
-from trtkit.build_engines.gpus import local_capabilities
 from trtkit.build_engines.versions import installed_version
+from trtkit.gpus import local_capabilities
 from trtkit.report.console import console, table
 
 _PACKAGES = ("numpy", "onnx", "opencv-python-headless", "pillow", "onnxruntime", "onnxruntime-gpu", "pycuda", "torch")

@@ -46,10 +46,8 @@ class CutOut:
         self._options = options
         self._background = read_background(options.background, limit_megapixels) if options.background else None
 
-    @property
-    def needed_pixels(self) -> tuple[int, int] | None:
-        """The least decoded size that gives the same result, None for all: a matte needs no full-size colours."""
-        return (self._options.size, self._options.size) if self._options.alpha_only else None
+    needed_pixels = None
+    """All of them: the full-size colours guide the matte's edges, also where the matte alone is wanted."""
 
     def prepare(self, picture: Picture, clock: StageClock) -> Prepared:
         """uint8 [H, W, 3] → the canvas uint8 [size, size, 3], content centred."""
@@ -67,17 +65,13 @@ class CutOut:
         """The result at the picture's own size: uint8 [H, W, 4] RGBA, [H, W, 3] over a background, or [H, W]."""
         picture = item.picture
         with clock.stage("upsample"):
-            guide = None if self._options.alpha_only else picture.rgb
-            alpha = upsample_alpha(item.placement.crop(raw), picture.size, guide)
+            crop = item.placement.crop
+            alpha = upsample_alpha(crop(raw), picture.size, picture.rgb, crop(item.canvas))
             if picture.alpha is not None:
-                alpha = np.minimum(alpha, _full_size(picture.alpha, picture.size))
+                alpha = np.minimum(alpha, picture.alpha)
         if self._options.alpha_only:
             return alpha
         with clock.stage("compose"):
             if self._background is None:
                 return compose.cutout(picture.rgb, alpha)
             return compose.over_background(picture.rgb, alpha, self._background)
-
-
-def _full_size(alpha: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return alpha if alpha.shape == size else upsample_alpha(alpha, size)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from trtkit.build_engines import gpus
+from trtkit import gpus
 from trtkit.errors import MissingComponent
 
 DRIVER = r"""
@@ -27,7 +27,7 @@ int cuDevicePrimaryCtxRelease_v2(int device) { printf("release %d\n", device); f
 int cuCtxSetCurrent(void *context) { printf("current %p\n", context); fflush(stdout); return 0; }
 """
 SCRIPT = """
-from trtkit.build_engines.gpus import current_gpu, local_capabilities
+from trtkit.gpus import current_gpu, local_capabilities
 print(local_capabilities(), flush=True)
 with current_gpu("9.0"):
     print("building", flush=True)
