@@ -1,0 +1,94 @@
+"""DCT-Net: a portrait in, its cartoon out. One network for the whole picture, one for each aligned head.
+
+Both are the same generator with a guided filter behind it (network.py), on weights of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trtkit.models.spec import Model, NetworkSpec, TensorSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from trtkit.models.pipeline import Pipeline
+    from trtkit.runtime.backend import Backend
+
+HEAD_SIDE = 288
+"""Side of the square an aligned head is warped to: what the head network was trained at."""
+
+_KEEP_FP32 = {
+    "from_uint8": "uint8 to -1..1 in half precision loses up to a quarter of a grey level",
+    "guided_filter": "variance and covariance are differences of near-equal numbers against an epsilon of 0.01",
+    "to_uint8": "0..255 in half precision has steps of an eighth of a grey level",
+}
+
+BACKGROUND = NetworkSpec(
+    name="background",
+    inputs=(TensorSpec("image", "uint8", ("N", "H", "W", 3), (0, 255), "BGR"),),
+    outputs=(TensorSpec("cartoon", "uint8", ("N", "H", "W", 3), (0, 254), "BGR"),),
+    keep_fp32=_KEEP_FP32,
+    smallest=16,
+    multiple_of=4,
+)
+
+HEAD = NetworkSpec(
+    name="head",
+    inputs=(TensorSpec("image", "uint8", ("N", HEAD_SIDE, HEAD_SIDE, 3), (0, 255), "BGR"),),
+    outputs=(TensorSpec("cartoon", "uint8", ("N", HEAD_SIDE, HEAD_SIDE, 3), (0, 254), "BGR"),),
+    keep_fp32=_KEEP_FP32,
+    smallest=HEAD_SIDE,
+    multiple_of=HEAD_SIDE,
+)
+
+STYLES = ("anime", "3d", "handdrawn", "sketch", "artstyle", "sd-design", "sd-illustration")
+"""The styles official weights exist for; artifacts of one lie in dct_net-STYLE."""
+
+
+def _load_source(network: str, weights: Path) -> nn.Module:
+    from trtkit.models.dct_net.source import load_source
+
+    return load_source(network, weights)
+
+
+def sample_inputs(network: str, photographs: list[np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
+    """RGB uint8 photographs of any size → one batch {'image': uint8 [N, h, w, 3] BGR}, each filling its frame.
+
+    Like the pipeline it resizes by area and flips RGB to BGR; what does not fit the frame's shape is cropped evenly.
+    """
+    return {"image": np.stack([_fill(photograph, size)[..., ::-1] for photograph in photographs])}
+
+
+def _fill(photograph: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    import cv2
+
+    height, width = size
+    scale = max(height / photograph.shape[0], width / photograph.shape[1])
+    shape = (max(width, round(photograph.shape[1] * scale)), max(height, round(photograph.shape[0] * scale)))
+    resized = cv2.resize(photograph, shape, interpolation=cv2.INTER_AREA)
+    top, left = (resized.shape[0] - height) // 2, (resized.shape[1] - width) // 2
+    return resized[top : top + height, left : left + width]
+
+
+def _open_pipeline(networks: Mapping[str, Backend], options: Mapping[str, Any], limit_megapixels: float) -> Pipeline:
+    from trtkit.models.dct_net.pipeline import open_pipeline
+
+    return open_pipeline(networks, options, limit_megapixels)
+
+
+MODEL = Model(
+    name="dct_net",
+    title="portrait cartoon",
+    networks=(BACKGROUND, HEAD),
+    load_source=_load_source,
+    sample_inputs=sample_inputs,
+    embedded_dir=Path(__file__).parent / "embedded",
+    official_id="iic/cv_unet_person-image-cartoon_compound-models",
+    result_tag="cartoon",
+    open_pipeline=_open_pipeline,
+)
