@@ -45,4 +45,4 @@ def sentence(done: Exported) -> str:
             label, value = worst(record.came_out.checks[check], "max")
             mean = worst(record.came_out.checks[check], "mean")[1]
             figures.append(f"at most {value:g} grey levels from {reference} (at {label}; mean {mean:.4f})")
-    return f"{done.path}  {record.came_out.size / 1e6:.1f} MB  {weights.kind} weights{note}  {', '.join(figures)}  [{state}]"
+    return "  ".join([str(done.path), f"{record.came_out.size / 1e6:.1f} MB", f"{weights.kind} weights{note}", *figures, f"[{state}]"])

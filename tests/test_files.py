@@ -1,0 +1,65 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from trtkit.errors import Mistake
+from trtkit.files import write_whole
+
+
+def test_the_content_arrives_and_no_temporary_name_stays(tmp_path):
+    write_whole(tmp_path / "new" / "a.bin", b"123")
+    assert (tmp_path / "new" / "a.bin").read_bytes() == b"123"
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.bin"]
+
+
+def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "cut").write_text("a file")
+    with pytest.raises(Mistake, match=r"cut is a file, not a folder, so a\.png cannot be written there"):
+        write_whole(tmp_path / "cut" / "a.png", b"")
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(small_disk):
+    with pytest.raises(Mistake, match=r"no room left on the disk for .*big\.bin"):
+        write_whole(small_disk / "big.bin", bytes(8 << 20))
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_full_disk_keeps_the_older_file(small_disk):
+    write_whole(small_disk / "a.bin", b"old")
+    with pytest.raises(Mistake, match="no room left"):
+        write_whole(small_disk / "a.bin", bytes(8 << 20))
+    assert (small_disk / "a.bin").read_bytes() == b"old"
+
+
+def test_a_killed_writer_leaves_no_file_that_looks_finished(tmp_path):
+    target = tmp_path / "a.bin"
+    code = f"""
+        import os, signal
+        from pathlib import Path
+        from trtkit import files
+        real = os.fsync
+        os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
+        files.write_whole(Path({str(target)!r}), b"x" * 1000)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not target.exists()
+    assert all(path.suffix == ".part" for path in tmp_path.iterdir())
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 1 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = os.geteuid() == 0 and (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=False).returncode == 0
+    )
+    if not mounted:
+        pytest.skip("mounting a small disk needs root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)

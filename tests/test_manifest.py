@@ -1,0 +1,95 @@
+import json
+
+import pytest
+
+from trtkit import manifest
+from trtkit.errors import CheckFailed, Mistake
+from trtkit.files import sha256
+from trtkit.manifest import CameOut, MadeOf, MadeWith, Manifest, WeightsRecord
+
+
+@pytest.fixture
+def artifact(tmp_path):
+    path = tmp_path / "cv_unet" / "matting.fp32.onnx"
+    content = bytes(range(256)) * 40
+    tmp_path.joinpath("x").write_bytes(content)
+    manifest.publish(path, content, _manifest(sha256(tmp_path / "x"), len(content)))
+    return path
+
+
+def _manifest(digest: str, size: int) -> Manifest:
+    return Manifest(
+        kind="onnx",
+        model="cv_unet",
+        network="matting",
+        precision="fp32",
+        made_of=MadeOf(weights=WeightsRecord(kind="file", sha256="0" * 64)),
+        made_with=MadeWith(trtkit="0", tool="torch.onnx", version="2"),
+        came_out=CameOut(sha256=digest, size=size),
+        build_key="k",
+    )
+
+
+def test_what_was_published_is_read_back(artifact):
+    assert manifest.read_verified(artifact).model == "cv_unet"
+    assert sorted(p.name for p in artifact.parent.iterdir()) == ["matting.fp32.onnx", "matting.fp32.onnx.json"]
+
+
+def test_a_truncated_artifact_is_found_and_mended_by_a_command(artifact):
+    artifact.write_bytes(artifact.read_bytes()[:-7])
+    with pytest.raises(
+        CheckFailed, match=r"matting\.fp32\.onnx is cut short: 10,233 bytes.*make it again with: trtkit export cv_unet"
+    ):
+        manifest.read_verified(artifact)
+
+
+def test_one_flipped_bit_is_found(artifact):
+    content = bytearray(artifact.read_bytes())
+    content[5000] ^= 1
+    artifact.write_bytes(content)
+    with pytest.raises(CheckFailed, match=r"the sha256 differs: damaged or swapped"):
+        manifest.read_verified(artifact)
+
+
+def test_an_artifact_without_its_manifest_is_refused(artifact):
+    manifest.path_of(artifact).unlink()
+    with pytest.raises(Mistake, match=r"has no manifest \(matting\.fp32\.onnx\.json is missing"):
+        manifest.read_verified(artifact)
+
+
+def test_a_missing_artifact_is_named(tmp_path):
+    with pytest.raises(Mistake, match=r"gone\.engine does not exist"):
+        manifest.read(tmp_path / "gone.engine")
+
+
+def test_a_half_written_manifest_is_found(artifact):
+    sidecar = manifest.path_of(artifact)
+    sidecar.write_text(sidecar.read_text()[:100])
+    with pytest.raises(CheckFailed, match=r"onnx\.json is not whole JSON"):
+        manifest.read(artifact)
+
+
+@pytest.mark.parametrize("version", [0, 2, None, "1"])
+def test_a_manifest_of_another_schema_is_refused(artifact, version):
+    sidecar = manifest.path_of(artifact)
+    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"schema_version": version}))
+    with pytest.raises(CheckFailed, match=r"has schema version .*, this trtkit reads 1"):
+        manifest.read(artifact)
+
+
+def test_a_manifest_with_a_wrong_key_names_it(artifact):
+    sidecar = manifest.path_of(artifact)
+    raw = json.loads(sidecar.read_text())
+    raw["came_out"]["size"] = "big"
+    sidecar.write_text(json.dumps(raw))
+    with pytest.raises(CheckFailed, match=r"key 'came_out\.size'"):
+        manifest.read(artifact)
+
+
+def test_the_mending_command_of_an_engine_names_its_capability(artifact):
+    engine = manifest.read(artifact).model_copy(
+        update={"kind": "engine", "precision": "fp16", "made_for": manifest.MadeFor(compute_capability="8.6")}
+    )
+    assert manifest.mending_command(engine) == (
+        "make it again with: trtkit build cv_unet --gpu sm86 --precision fp16 --force"
+    )
