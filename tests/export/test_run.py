@@ -1,0 +1,198 @@
+"""Exports of a real checkpoint on real photographs; the network is small, everything else is the real thing."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from trtkit import config, manifest, models
+from trtkit.errors import CheckFailed, Mistake
+from trtkit.export import run
+from trtkit.export.parity import BATCHES, SIZES
+from trtkit.models.cv_unet.network import ImageMatting
+from trtkit.runtime.cpu import CpuBackend
+
+MODEL = models.get("cv_unet")
+SPEC = MODEL.network("matting")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, checkpoint):
+    root = tmp_path_factory.mktemp("artifacts")
+    return {
+        precision: run.export(MODEL, SPEC, precision, root, config.load(), checkpoint) for precision in ("fp32", "fp16")
+    }
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_every_form_passes_the_checker_runs_in_onnxruntime_and_parses_in_tensorrt_rtx(exported, precision):
+    path = exported[precision].path
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    with CpuBackend(path) as backend:
+        assert backend.run({"image": np.zeros((2, 64, 96, 3), np.uint8)})["alpha"].shape == (2, 64, 96, 1)
+    trt = pytest.importorskip("tensorrt_rtx_bindings")
+    logger = trt.Logger(trt.Logger.ERROR)
+    builder = trt.Builder(logger)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    assert parser.parse(path.read_bytes()), [parser.get_error(i).desc() for i in range(parser.num_errors)]
+
+
+def test_the_check_ran_at_three_sizes_and_two_batches_on_a_lively_alpha(exported, portrait_pixels):
+    figures = exported["fp32"].manifest.came_out.checks["against_source"]
+    assert set(figures) == {f"{n}x{h}x{w}" for h, w in SIZES for n in BATCHES}
+    assert max(figure["max"] for figure in figures.values()) <= run.FP32_TOLERANCE
+    with CpuBackend(exported["fp32"].path) as backend:
+        alpha = backend.run(MODEL.sample_inputs("matting", [portrait_pixels], (256, 256)))["alpha"]
+    assert alpha.std() > 10, "a constant alpha would pass any comparison"
+
+
+def test_the_export_is_the_source_network(exported, small_unet, portrait_pixels):
+    batch = MODEL.sample_inputs("matting", [portrait_pixels, portrait_pixels[:, ::-1]], (320, 192))
+    with torch.inference_mode():
+        wanted = ImageMatting(small_unet)(torch.from_numpy(batch["image"])).numpy()
+    with CpuBackend(exported["fp32"].path) as backend:
+        found = backend.run(batch)["alpha"]
+    assert np.abs(wanted.astype(int) - found).max() <= 1
+
+
+def test_axes_names_and_metadata_are_a_persons(exported):
+    model = onnx.load(exported["fp32"].path)
+    image = model.graph.input[0].type.tensor_type
+    assert [dim.dim_param or dim.dim_value for dim in image.shape.dim] == ["N", "H", "W", 3]
+    assert image.elem_type == onnx.TensorProto.UINT8
+    names = [node.name for node in model.graph.node]
+    assert len(set(names)) == len(names)
+    assert "unet.encoder.0.0/conv" in names
+    metadata = {prop.key: prop.value for prop in model.metadata_props}
+    assert metadata["model"] == "cv_unet"
+    assert metadata["weights_sha256"] == exported["fp32"].manifest.made_of.weights.sha256
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_nothing_of_the_exporting_machine_is_inside(exported, precision):
+    content = exported[precision].path.read_bytes()
+    assert b".py" not in content
+    assert b"/home" not in content
+    assert b"site-packages" not in content
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_two_exports_are_byte_identical(exported, precision, tmp_path, checkpoint):
+    again = run.export(MODEL, SPEC, precision, tmp_path, config.load(), checkpoint)
+    assert again.manifest.came_out.sha256 == exported[precision].manifest.came_out.sha256
+    assert again.manifest.build_key == exported[precision].manifest.build_key
+
+
+def test_what_is_up_to_date_is_not_made_again_and_force_makes_it(tmp_path, checkpoint):
+    first = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint)
+    second = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint)
+    forced = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint, force=True)
+    assert (first.made, second.made, forced.made) == (True, False, True)
+
+
+def test_a_damaged_artifact_is_made_again(tmp_path, checkpoint):
+    first = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint)
+    first.path.write_bytes(first.path.read_bytes()[:-1])
+    assert run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint).made
+
+
+def test_other_weights_are_another_export(tmp_path, checkpoint):
+    run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint)
+    state = load_file(checkpoint)
+    state["head.bias"] += 0.5
+    save_file(state, tmp_path / "other.safetensors")
+    assert run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), tmp_path / "other.safetensors").made
+
+
+def test_a_form_past_its_tolerance_is_not_kept(tmp_path, checkpoint, monkeypatch):
+    monkeypatch.setattr(run, "FP32_TOLERANCE", -1.0)
+    with pytest.raises(CheckFailed, match=r"differs from its source network by .* nothing was kept"):
+        run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint)
+    assert list(tmp_path.rglob("*.onnx*")) == []
+
+
+def test_the_embedded_network_needs_no_torch_and_is_what_torch_exports(tmp_path):
+    unpacked = run.ensure(MODEL, SPEC, "fp32", tmp_path / "a", config.load())
+    through_torch = run.export(MODEL, SPEC, "fp32", tmp_path / "b", config.load())
+    assert unpacked.manifest.came_out.sha256 == through_torch.manifest.came_out.sha256
+
+
+def test_a_build_starts_from_the_users_export_once_there_is_one(tmp_path, checkpoint):
+    mine = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint)
+    assert run.ensure(MODEL, SPEC, "fp32", tmp_path, config.load()).manifest == mine.manifest
+    assert manifest.read(run.ensure(MODEL, SPEC, "fp16", tmp_path, config.load()).path).made_of.weights.kind == "file"
+
+
+BAD_CHECKPOINTS = {
+    "missing": (lambda state: state.pop("head.weight"), r"tensor 'head\.weight' \[1, 4, 3, 3\] is missing"),
+    "unknown": (
+        lambda state: state.update(extra=torch.zeros(2)),
+        r"tensor 'extra' \[2\] is not one of the network's",
+    ),
+    "shape": (
+        lambda state: state.update({"head.weight": torch.zeros(1, 4, 5, 5)}),
+        r"tensor 'head\.weight' has shape \[1, 4, 5, 5\], the network's is \[1, 4, 3, 3\]",
+    ),
+    "other network": (
+        lambda state: (state.clear(), state.update(conv=torch.zeros(3))),
+        r"tensor 'encoder\.0\.0\.weight' is missing, so this is not a checkpoint of cv_unet's network "
+        r"\(its first tensor is 'conv' \[3\]\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize("case", list(BAD_CHECKPOINTS))
+def test_a_wrong_checkpoint_is_named_by_its_first_wrong_tensor(tmp_path, checkpoint, case, suffix):
+    change, sentence = BAD_CHECKPOINTS[case]
+    state = load_file(checkpoint)
+    change(state)
+    path = tmp_path / f"wrong{suffix}"
+    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    with pytest.raises(Mistake, match=rf"--weights .*wrong\{suffix}: {sentence}"):
+        run.export(MODEL, SPEC, "fp32", tmp_path / "out", config.load(), path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pth_is_the_same_network_as_the_safetensors(tmp_path, checkpoint, exported):
+    path = tmp_path / "small.pth"
+    torch.save({"state_dict": load_file(checkpoint)}, path)
+    made = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), path)
+    ours, theirs = (onnx.load(p).graph.initializer for p in (made.path, exported["fp32"].path))
+    assert list(ours) == list(theirs)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.safetensors", b"hello", r"a\.safetensors is not a readable checkpoint"),
+        ("a.pth", b"hello", r"a\.pth is not a readable checkpoint"),
+        ("a.pb", b"hello", r"a\.pb has the suffix '\.pb'; right would be one of \.safetensors"),
+        ("empty.pth", b"", r"empty\.pth is not a readable checkpoint"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_one_sentence(tmp_path, name, content, sentence):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(Mistake, match=sentence):
+        run.export(MODEL, SPEC, "fp32", tmp_path / "out", config.load(), tmp_path / name)
+
+
+def test_a_pth_that_would_execute_code_is_refused(tmp_path):
+    torch.save({"state_dict": torch.nn.Linear(2, 2)}, tmp_path / "evil.pth")
+    with pytest.raises(Mistake, match=r"evil\.pth is not a readable checkpoint"):
+        run.export(MODEL, SPEC, "fp32", tmp_path / "out", config.load(), tmp_path / "evil.pth")
+
+
+def test_images_that_are_not_there_are_named(tmp_path, checkpoint):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Mistake, match=r"--images .*empty holds no photograph"):
+        run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint, tmp_path / "empty")
+    with pytest.raises(Mistake, match=r"--images .*gone is not a folder"):
+        run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint, tmp_path / "gone")
+
+
+def test_the_users_own_photographs_are_checked_on(tmp_path, checkpoint, portrait):
+    made = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint, portrait.parent)
+    assert made.manifest.came_out.checks["against_source"]
