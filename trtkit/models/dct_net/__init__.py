@@ -65,12 +65,12 @@ def sample_inputs(network: str, photographs: list[np.ndarray], size: tuple[int, 
 
 
 def _fill(photograph: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    import cv2
+    from trtkit.models.imaging.letterbox import resize
 
     height, width = size
     scale = max(height / photograph.shape[0], width / photograph.shape[1])
-    shape = (max(width, round(photograph.shape[1] * scale)), max(height, round(photograph.shape[0] * scale)))
-    resized = cv2.resize(photograph, shape, interpolation=cv2.INTER_AREA)
+    covering = (max(height, round(photograph.shape[0] * scale)), max(width, round(photograph.shape[1] * scale)))
+    resized = resize(photograph, covering)
     top, left = (resized.shape[0] - height) // 2, (resized.shape[1] - width) // 2
     return resized[top : top + height, left : left + width]
 
