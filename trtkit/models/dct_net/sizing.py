@@ -1,0 +1,51 @@
+"""The sizes DCT-Net works at: the short side of 720, and the padding to whole sixteens."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+SHORT_SIDE = 720
+"""What `--mode fast` shrinks a larger picture's short side to, as the official pipeline does."""
+
+_BLOCK = 16
+_FILL = 255
+
+
+def working_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) for `--mode fast`: the short side at most 720, the long one shrunk alike, rounded down."""
+    height, width = size
+    short, long = min(size), max(size)
+    if short <= SHORT_SIDE:
+        return size
+    long = int(SHORT_SIDE * long / short)
+    return (SHORT_SIDE, long) if height <= width else (long, SHORT_SIDE)
+
+
+def shrink(rgb: Image, size: tuple[int, int]) -> Image:
+    """`rgb` uint8 [H, W, 3] at `size` by area means; itself if it has that size."""
+    if rgb.shape[:2] == size:
+        return rgb
+    return np.asarray(cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def padded_size(size: tuple[int, int]) -> tuple[int, int]:
+    """What the network sees of a picture of `size`: the same where both sides are multiples of 16, else both sides
+    grow to the next multiple above, an aligned one by a whole 16 (the official rule)."""
+    if size[0] % _BLOCK == 0 and size[1] % _BLOCK == 0:
+        return size
+    return (size[0] // _BLOCK + 1) * _BLOCK, (size[1] // _BLOCK + 1) * _BLOCK
+
+
+def read_bgr(rgb: Image, top: int, left: int, shape: tuple[int, int]) -> Image:
+    """The window of `shape` at (`top`, `left`) of the padded picture, uint8 [h, w, 3] BGR, white past its edges.
+
+    The padded picture itself is never made: at 48 megapixels it would be another 144 MB.
+    """
+    seen = rgb[top : top + shape[0], left : left + shape[1]]
+    window = np.full((*shape, 3), _FILL, np.uint8)
+    window[: seen.shape[0], : seen.shape[1]] = seen[..., ::-1]
+    return window
