@@ -108,7 +108,7 @@ def build(
 def infer(
     pictures: Annotated[list[str], typer.Argument(help="Pictures, folders or glob patterns.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file, or folder for several.")] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="cv_unet")] = "cv_unet",
+    model: Annotated[str, typer.Option("--model", "-m", help="cv_unet, dct_net")] = "cv_unet",
     size: Annotated[
         int | None, typer.Option(min=64, help="cv_unet: side of the canvas the network sees (512).")
     ] = None,
@@ -118,6 +118,19 @@ def infer(
     alpha_only: Annotated[
         bool, typer.Option("--alpha-only", help="cv_unet: write the matte itself, greyscale.")
     ] = False,
+    mode: Annotated[
+        Literal["fast", "fine"] | None,
+        typer.Option(help="dct_net: work at a short side of 720 (fast) or at the picture's own size (fine)."),
+    ] = None,
+    no_faces: Annotated[
+        bool, typer.Option("--no-faces", help="dct_net: do not draw heads by the head network.")
+    ] = False,
+    head_mask: Annotated[
+        str | None, typer.Option(help="dct_net: a picture that says where heads blend in, e.g. the official alpha.jpg.")
+    ] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(help="dct_net: memory beside the picture and its result, e.g. 1GiB (2GiB).")
+    ] = None,
     file_format: Annotated[
         Literal["png", "webp", "jpg"], typer.Option("--format", help="Where --out does not name a file.")
     ] = "png",
@@ -126,10 +139,11 @@ def infer(
     max_megapixels: Annotated[float, typer.Option(min=0.001, help="Refuse larger pictures.")] = 100,
     root: RootOption = ARTIFACTS,
 ) -> None:
-    """Do the pictures: cut the person out and write PNG or WebP with transparency."""
+    """Do the pictures: cut the person out and write PNG or WebP with transparency, or draw a cartoon."""
     from trtkit.report import inferring
 
     asked = {"size": size, "background": background, "alpha_only": alpha_only or None}
+    asked |= {"mode": mode, "no_faces": no_faces or None, "head_mask": head_mask, "max_memory": max_memory}
     options = {name: value for name, value in asked.items() if value is not None}
     raise typer.Exit(inferring.show(pictures, out, model, options, file_format, backend, batch, max_megapixels, root))
 

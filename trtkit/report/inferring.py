@@ -37,6 +37,8 @@ def show(
     pipeline = chosen.open_pipeline({name: one.backend for name, one in loaded.items()}, options, max_megapixels)
     for line in dict.fromkeys(f"{model}: {one.weights}, on {one.where}" for one in loaded.values()):
         printer.print(line)
+    for note in pipeline.notes:
+        printer.print(note)
     printer.print(f"loaded in {_ms(time.perf_counter() - began)}")
     clock = StageClock()
     began = time.perf_counter()

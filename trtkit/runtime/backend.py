@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from trtkit.errors import Mistake
+
+if TYPE_CHECKING:
+    from trtkit.config import Profile
 
 Arrays = dict[str, np.ndarray]
 IOTensors = dict[str, tuple[np.dtype, tuple[int | None, ...]]]
@@ -25,6 +28,8 @@ class Backend(Protocol):
     device: str
     inputs: IOTensors
     outputs: IOTensors
+    profiles: Sequence[Profile]
+    """The ranges of input shapes that it accepts; empty if any shape does that fits `inputs`."""
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
         """Run once and wait. Raises Mistake, naming the tensor, for a wrong name, dtype or shape."""

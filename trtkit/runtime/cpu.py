@@ -6,24 +6,20 @@ It computes FP16 nodes in FP32, so an FP16 overflow cannot be seen here (export/
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trtkit.errors import CheckFailed
 from trtkit.optional import need
 from trtkit.runtime.backend import Arrays, IOTensors, check_inputs
+from trtkit.runtime.onnx_types import dynamic_as_none, numpy_dtype
 
-_DTYPES = {
-    "tensor(uint8)": np.uint8,
-    "tensor(int8)": np.int8,
-    "tensor(int32)": np.int32,
-    "tensor(int64)": np.int64,
-    "tensor(float16)": np.float16,
-    "tensor(float)": np.float32,
-}
+if TYPE_CHECKING:
+    from trtkit.config import Profile
 
 
 class CpuBackend:
@@ -48,6 +44,7 @@ class CpuBackend:
         self.device = f"CPU ({platform.machine()}), ONNX Runtime {ort.__version__}"
         self.inputs = _tensors(self._session.get_inputs())
         self.outputs = _tensors(self._session.get_outputs())
+        self.profiles: Sequence[Profile] = ()
         self._queue = ThreadPoolExecutor(1, thread_name_prefix="trtkit-cpu")
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
@@ -70,10 +67,4 @@ class CpuBackend:
 
 
 def _tensors(nodes) -> IOTensors:  # type: ignore[no-untyped-def]
-    return {
-        node.name: (
-            np.dtype(_DTYPES[node.type]),
-            tuple(size if isinstance(size, int) else None for size in node.shape),
-        )
-        for node in nodes
-    }
+    return {node.name: (numpy_dtype(node.type), dynamic_as_none(node.shape)) for node in nodes}

@@ -49,6 +49,8 @@ class CutOut:
     needed_pixels = None
     """All of them: the full-size colours guide the matte's edges, also where the matte alone is wanted."""
 
+    notes = ()
+
     def prepare(self, picture: Picture, clock: StageClock) -> Prepared:
         """uint8 [H, W, 3] → the canvas uint8 [size, size, 3], content centred."""
         with clock.stage("resize"):
