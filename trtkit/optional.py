@@ -21,6 +21,7 @@ EXTRA_OF = {
     "tensorrt_rtx": "rtx",
     "tensorrt_rtx_bindings": "rtx",
     "tensorrt": "tensorrt",
+    "tensorrt_lean": "tensorrt",
     "pycuda": "cuda",
     "cuda": "cuda",
 }

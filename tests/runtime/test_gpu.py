@@ -1,0 +1,269 @@
+"""Slots, jobs and results on the fake GPU: order, reuse, failures, and what is freed when."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from trtkit.errors import CheckFailed, Mistake
+from trtkit.runtime.cuda_api import DeviceLost, DeviceTooSmall
+from trtkit.runtime.gpu import GpuBackend
+
+from .fake_cuda import FakeCuda, FakeEngine
+
+
+def settled(backend: GpuBackend) -> int:
+    """Free slots, once the owner thread has nothing left to do."""
+    backend._device.call(lambda: backend._device.land_all())
+    return backend.free_slots
+
+
+def test_run_gives_the_callers_own_arrays(open_fake, rows):
+    backend = open_fake()
+    first = backend.run(rows(2, 10))["inverted"]
+    second = backend.run(rows(2, 20))["inverted"]
+    assert (first == 245).all()
+    assert (second == 235).all()
+    assert first.shape == (2, 8)
+    assert backend.free_slots == 3
+
+
+def test_many_threads_and_batch_sizes_each_get_their_own_result(open_fake):
+    backend = open_fake()
+
+    def one(number: int) -> bool:
+        image = np.random.default_rng(number).integers(0, 256, (1 + number % 4, 1 + number % 64), np.uint8)
+        arrays = {"image": image}
+        found = backend.run(arrays) if number % 2 else backend.submit(arrays).result()
+        return np.array_equal(found["inverted"], 255 - image)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(one, range(400)))
+    assert settled(backend) == 3
+
+
+def test_more_requests_than_slots_wait_in_turn(open_fake, rows):
+    backend = open_fake(slots=1)
+    order: list[int] = []
+    futures = []
+    for number in range(20):
+        future = backend.submit(rows(1, number))
+        future.add_done_callback(lambda _, number=number: order.append(number))
+        futures.append(future)
+    assert [int(future.result()["inverted"][0, 0]) for future in futures] == [255 - n for n in range(20)]
+    assert order == list(range(20))
+
+
+def test_views_hold_their_slot_until_the_last_slice_is_gone(open_fake, rows):
+    backend = open_fake(slots=2)
+    held = backend.submit(rows(2, 1), copy=False).result()
+    piece = held["inverted"][1, 2:5]
+    del held
+    for value in range(50):
+        backend.run(rows(4, value, 64))
+    assert (piece == 254).all()
+    assert settled(backend) == 1
+    del piece
+    gc.collect()
+    assert settled(backend) == 2
+
+
+def test_a_view_that_nobody_fetched_gives_its_slot_back(open_fake, rows):
+    backend = open_fake(slots=1)
+    backend.submit(rows(1, 1), copy=False).result()
+    assert (backend.run(rows(1, 2))["inverted"] == 253).all()
+
+
+def test_a_lease_is_filled_and_read_in_place(open_fake):
+    backend = open_fake(slots=2)
+    with backend.lease({"image": (2, 4)}) as lease:
+        for value in (3, 4):
+            lease.inputs["image"][...] = value
+            assert (lease.run()["inverted"] == 255 - value).all()
+        assert backend.free_slots == 1
+        kept = lease.outputs["inverted"]
+    assert settled(backend) == 1, "its output is still held"
+    del kept
+    assert settled(backend) == 2
+    with pytest.raises(Mistake, match="released"):
+        lease.run()
+
+
+def test_a_lease_waits_for_a_free_slot(open_fake):
+    backend = open_fake(slots=1)
+    first = backend.lease({"image": (1, 4)})
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(backend.lease, {"image": (1, 4)})
+        time.sleep(0.05)
+        assert not second.done()
+        first.release()
+        second.result(timeout=5).release()
+        del second
+    assert settled(backend) == 1
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"image": np.zeros((5, 8), np.uint8)}, "'image' of shape 5x8 is outside every profile; allowed: 1x1 to 4x64"),
+        ({"image": np.zeros((1, 8), np.float32)}, "'image' is float32 1x8; the network takes uint8"),
+        ({"picture": np.zeros((1, 8), np.uint8)}, "'image' is missing"),
+    ],
+)
+def test_wrong_inputs_are_refused_by_name_before_they_take_a_slot(open_fake, arrays, words):
+    backend = open_fake()
+    for call in (backend.run, backend.submit):
+        with pytest.raises(Mistake, match=words):
+            call(arrays)
+    assert backend.free_slots == 3
+
+
+def test_a_lease_of_a_wrong_shape_is_refused(open_fake):
+    with pytest.raises(Mistake, match="outside every profile"):
+        open_fake().lease({"image": (5, 8)})
+
+
+def test_a_failed_run_names_the_network_and_leaks_nothing(open_fake, rows):
+    backend = open_fake(raise_on=66)
+    for _ in range(7):
+        with pytest.raises(CheckFailed, match=r"the fake network failed on GPU 77 \(Fake GPU\): the library refused"):
+            backend.run(rows(1, 66))
+    assert (backend.run(rows(1, 1))["inverted"] == 254).all()
+    assert settled(backend) == 3
+
+
+def test_a_callback_that_raises_anything_leaks_nothing(open_fake, rows):
+    backend = open_fake()
+
+    def stop(_):
+        raise SystemExit
+
+    def fail(_):
+        raise ValueError("in a callback")
+
+    for callback in (stop, fail) * 5:
+        backend.submit(rows(1, 1)).add_done_callback(callback)
+    assert (backend.run(rows(1, 3))["inverted"] == 252).all()
+    assert settled(backend) == 3
+
+
+def test_a_callback_may_not_run_the_network_itself(open_fake, rows):
+    backend = open_fake()
+    raised: list[BaseException] = []
+    called = threading.Event()
+
+    def callback(_):
+        try:
+            backend.run(rows(1, 1))
+        except Mistake as error:
+            raised.append(error)
+        called.set()
+
+    backend.submit(rows(1, 1)).add_done_callback(callback)
+    assert called.wait(5)
+    assert "hand the work to another thread" in str(raised[0])
+
+
+def test_cancelled_requests_leak_nothing(open_fake, rows):
+    backend = open_fake(slots=2)
+    held = [backend.lease({"image": (1, 8)}) for _ in range(2)]
+    waiting = [backend.submit(rows(1, n)) for n in range(10)]
+    assert all(future.cancel() for future in waiting[::2])
+    held.clear()
+    assert [int(f.result()["inverted"][0, 0]) for f in waiting[1::2]] == [254, 252, 250, 248, 246]
+    assert settled(backend) == 2
+
+
+def test_out_of_memory_is_a_sentence_with_the_plan_and_frees_what_it_took(open_fake, fake, rows):
+    with pytest.raises(DeviceTooSmall) as raised:
+        open_fake(slots=3, most=20_000)
+    sentence = str(raised.value)
+    assert "3 slots of image 1.2 MiB (20000x64), inverted 1.2 MiB (20000x64)" in sentence
+    assert "1.0 MiB of 1.0 MiB free" in sentence
+    assert fake.memory_of == {}
+    assert fake.pinned_now == []
+    assert (open_fake().run(rows(1, 1))["inverted"] == 254).all()
+
+
+def test_close_frees_everything_in_order_and_twice_is_harmless(open_fake, fake, rows):
+    backend = open_fake()
+    futures = [backend.submit(rows(1, n)) for n in range(10)]
+    backend.close()
+    assert [int(f.result()["inverted"][0, 0]) for f in futures] == [255 - n for n in range(10)]
+    assert backend.fake_engine.closed
+    assert fake.memory_of == {}
+    assert fake.pinned_now == []
+    assert fake.events == []
+    wait_until(lambda: fake.closed == 1)
+    backend.close()
+    with pytest.raises(Mistake, match="closed"):
+        backend.run(rows(1, 1))
+
+
+def test_views_outlive_the_backend(open_fake, fake, rows):
+    backend = open_fake()
+    view = backend.submit(rows(1, 9), copy=False).result()["inverted"]
+    backend.close()
+    assert (view == 246).all()
+    assert len(fake.pinned_now) == 2
+    del view
+    wait_until(lambda: fake.closed == 1)
+    assert fake.pinned_now == []
+
+
+def test_two_networks_share_the_device_and_the_last_one_closes_it(open_fake, fake, rows):
+    first, second = open_fake(), open_fake(slots=1)
+    assert fake.opened == 1
+    futures = [backend.submit(rows(1, n)) for n in range(20) for backend in (first, second)]
+    assert all(future.result() for future in futures)
+    first.close()
+    assert fake.closed == 0
+    assert (second.run(rows(1, 1))["inverted"] == 254).all()
+    second.close()
+    wait_until(lambda: fake.closed == 1)
+
+
+def test_a_dead_context_ends_every_waiter_and_nothing_is_freed_or_hangs(open_fake, fake, rows):
+    backend = open_fake(slots=2, poison_on=13)
+    held = backend.lease({"image": (1, 8)})
+    futures = [backend.submit(rows(1, value)) for value in (13, 1, 2, 3, 4)]
+    for future in futures:
+        with pytest.raises(DeviceLost, match=r"GPU 77 \(Fake GPU\) is lost to this process \(an illegal memory"):
+            future.result(timeout=5)
+    for call in (lambda: backend.run(rows(1, 1)), lambda: held.run(), lambda: backend.lease({"image": (1, 8)})):
+        with pytest.raises(DeviceLost):
+            call()
+    assert backend.lost == "an illegal memory access was encountered"
+    assert backend.fake_engine.abandoned
+    assert fake.abandoned
+    with pytest.raises(DeviceLost):
+        open_fake()
+    began = time.perf_counter()
+    backend.close()
+    assert time.perf_counter() - began < 2
+    assert fake.closed == 0
+
+
+def test_stage_times_are_handed_out(fake):
+    seen: list[dict[str, float]] = []
+    backend = GpuBackend("cuda", 78, lambda _: FakeCuda(), FakeEngine, 1, seen.append)
+    backend.run({"image": np.zeros((1, 4), np.uint8)})
+    backend.close()
+    assert seen == [{"copy in": 1.0, "run": 1.0, "copy out": 1.0}]
+
+
+def test_no_slot_is_no_backend(fake):
+    with pytest.raises(Mistake, match="--slots is 0"):
+        GpuBackend("cuda", 79, lambda _: fake, FakeEngine, 0)
+
+
+def wait_until(condition) -> None:
+    end = time.perf_counter() + 5
+    while not condition():
+        assert time.perf_counter() < end
+        time.sleep(0.001)

@@ -1,0 +1,47 @@
+"""What a GPU backend adds to the shared layer: how one network is put on the compute stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from trtkit.config import Profile
+from trtkit.runtime.backend import IOTensors
+from trtkit.runtime.shapes import Shapes
+from trtkit.runtime.slots import Slot
+
+
+class Engine(Protocol):
+    """A network on one device. Every method but `output_shapes` is called in the device's owner thread."""
+
+    what: str
+    """The file, for error texts."""
+    library: str
+    """'ONNX Runtime 1.31.1', for people."""
+    inputs: IOTensors
+    outputs: IOTensors
+    profiles: Sequence[Profile]
+    notes: list[str]
+    """What a person should know: graphs switched off and why, a cold or warm runtime cache."""
+
+    def output_shapes(self, shapes: Shapes) -> Shapes:
+        """For input shapes that one of `profiles` admits."""
+        ...
+
+    def attach(self, slot: Slot) -> None:
+        """Make what this slot alone needs (an execution context, say). Raises OutOfMemory."""
+        ...
+
+    def enqueue(self, slot: Slot, shapes: Shapes) -> None:
+        """Queue one run of the slot's device buffers on the compute stream. Raises if the library refuses."""
+        ...
+
+    def detach(self, slot: Slot) -> None:
+        """Drop what `attach` made."""
+        ...
+
+    def close(self) -> None: ...
+
+    def abandon(self) -> None:
+        """Keep every native object alive for ever: its context is dead or the parent process's."""
+        ...
