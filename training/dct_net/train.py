@@ -1,0 +1,159 @@
+"""Distil the embedded cartoon networks: `python -m training.dct_net.train --out FOLDER`.
+
+Writes FOLDER/background.safetensors, FOLDER/head.safetensors (FP16) and FOLDER/card.md. `--smoke` runs the whole
+chain at toy size on a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from training.dct_net import pictures
+from training.dct_net.teacher import STYLES, Style, cartoon
+from trtkit.models.dct_net.network import Generator, GeneratorConfig, GuidedFilter
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides what comes out, the device's arithmetic aside."""
+
+    seed: int = 4
+    steps: int = 5000
+    rate: float = 2e-3
+    side: int = 256
+    batch: int = 32
+    bank: int = 9600  # crops drawn once, with their teacher's cartoons; seen mirrored and turned by right angles
+    scenes: int = 160
+    scene_side: int = 512
+    average: float = 0.998
+    network: GeneratorConfig = field(default_factory=lambda: GeneratorConfig(channels=16))
+
+
+SMOKE = Plan(steps=6, side=64, batch=2, bank=8, scenes=2, scene_side=160, network=GeneratorConfig(channels=4, blocks=1))
+
+
+def initialised(config: GeneratorConfig) -> Generator:
+    """A generator whose activations keep their size from layer to layer, residual branches starting small."""
+    net = Generator(config)
+    for name, module in net.named_modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, a=0.2)
+            nn.init.zeros_(module.bias)
+            if name.endswith("conv2") or name == "leave":
+                module.weight.data *= 0.2
+    return net
+
+
+def draw_bank(crops: pictures.Crops, style: Style, plan: Plan) -> tuple[Tensor, Tensor]:
+    """(crops, cartoons), both float16 [bank, 3, side, side] in -1..1."""
+    inputs, targets = [], []
+    for start in range(0, plan.bank, plan.batch):
+        x = crops.batch(min(plan.batch, plan.bank - start), plan.side)
+        inputs.append(x.half())
+        targets.append(cartoon(x, style).half())
+    return torch.cat(inputs), torch.cat(targets)
+
+
+def distil(crops: pictures.Crops, style: Style, plan: Plan, device: str) -> Generator:
+    """The averaged network after `plan.steps`."""
+    torch.manual_seed(plan.seed)
+    began = time.monotonic()
+    inputs, targets = draw_bank(crops, style, plan)
+    _say(f"bank of {plan.bank} drawn after {time.monotonic() - began:.0f} s")
+    net = initialised(plan.network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mean = copy.deepcopy(net).requires_grad_(False)
+    guided = GuidedFilter()
+    optimizer = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=1e-4, fused=device == "cuda")
+    for step in range(plan.steps):
+        rate = plan.rate * min(1.0, (step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * step / plan.steps)) + 1e-6
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        chosen = torch.randint(plan.bank, (plan.batch,), device=device)
+        x, wanted = _turned(inputs[chosen].float(), targets[chosen].float())
+        x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            y = net(x)
+        loss = distance(guided(x, y.float()), wanted)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        keep = min(plan.average, (1 + step) / (20 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(mean.parameters()), list(net.parameters()), 1 - keep)
+        if (step + 1) % 500 == 0:
+            _say(f"step {step + 1} loss {loss.item():.4f} after {time.monotonic() - began:.0f} s")
+    return mean.float().cpu()
+
+
+def distance(found: Tensor, wanted: Tensor) -> Tensor:
+    """Squared error, for the PSNR, and a smooth absolute one, of values and of their steps to the next pixel."""
+    gap = found - wanted
+    across, down = gap[..., 1:] - gap[..., :-1], gap[..., 1:, :] - gap[..., :-1, :]
+    return 4 * gap.square().mean() + _absolute(gap) + 0.5 * (_absolute(across) + _absolute(down))
+
+
+def _absolute(gap: Tensor) -> Tensor:
+    return (gap.square() + 1e-4).sqrt().mean()
+
+
+def _turned(*images: Tensor) -> tuple[Tensor, ...]:
+    """All of them turned by one multiple of 90° and perhaps mirrored: the teacher does not care."""
+    quarter, mirrored = int(torch.randint(4, ())), bool(torch.randint(2, ()))
+    turned = (torch.rot90(image, quarter, (2, 3)) for image in images)
+    return tuple(image.flip(3) if mirrored else image for image in turned)
+
+
+def save(net: Generator, path: Path) -> None:
+    """The shipped form: FP16."""
+    half = {name: tensor.half().contiguous() for name, tensor in net.state_dict().items()}
+    if not all(torch.isfinite(tensor).all() for tensor in half.values()):
+        raise OverflowError(f"{path}: a weight is beyond FP16; train with more weight decay")
+    save_file(half, path)
+
+
+def train(plan: Plan, out: Path, device: str) -> None:
+    """Both networks, one after the other."""
+    out.mkdir(parents=True, exist_ok=True)
+    seeds = np.random.SeedSequence(plan.seed).spawn(plan.scenes)
+    with ThreadPoolExecutor() as pool:
+        scenes = list(pool.map(lambda seed: pictures.drawn(np.random.default_rng(seed), plan.scene_side), seeds))
+    # Half of the crops from photographs, half from drawn scenes.
+    photographs = pictures.photographs()
+    crops = pictures.Crops([*photographs * max(1, len(scenes) // len(photographs)), *scenes], device)
+    for name, style in STYLES.items():
+        save(distil(crops, style, plan, device), out / f"{name}.safetensors")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--out", type=Path, default=Path("build/dct_net"))
+    options.add_argument("--steps", type=int, default=Plan.steps)
+    options.add_argument("--smoke", action="store_true", help="toy size, on the CPU")
+    given = options.parse_args()
+    from training.dct_net import card
+
+    plan = SMOKE if given.smoke else replace(Plan(), steps=given.steps)
+    train(plan, given.out, "cuda" if torch.cuda.is_available() and not given.smoke else "cpu")
+    card.write(given.out, plan)
+
+
+if __name__ == "__main__":
+    main()
