@@ -1,0 +1,25 @@
+"""What training minimises: the alpha, its edges at several scales, and a cross entropy that keeps it decided."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def matting_loss(logits: Tensor, truth: Tensor, counted: Tensor) -> Tensor:
+    """Scalar; all [N, 1, H, W] float32, `truth` 0..1, `counted` 1 where a pixel belongs to the picture."""
+    alpha = torch.sigmoid(logits)
+    share = counted.mean().clamp(min=0.05)
+    off = (alpha - truth) * counted
+    plain = off.abs().mean()
+    entropy = (F.binary_cross_entropy_with_logits(logits, truth, reduction="none") * counted).mean()
+    edges = off.new_zeros(())
+    for scale in range(3):
+        # Differences of the error are errors of the gradient; halving the picture asks the same of broader edges.
+        across = (off[..., 1:] - off[..., :-1]).abs().mean()
+        down = (off[..., 1:, :] - off[..., :-1, :]).abs().mean()
+        edges = edges + (across + down) / 2**scale
+        off = F.avg_pool2d(off, 2)
+    total: Tensor = (plain + edges + 0.3 * entropy) / share
+    return total

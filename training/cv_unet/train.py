@@ -1,0 +1,187 @@
+"""Train the embedded matting network: `python -m training.cv_unet.train --out FOLDER`.
+
+Writes FOLDER/matting.safetensors (batch norm folded, FP16) and FOLDER/card.md; `--smoke SECONDS` runs the whole chain
+at toy size on a CPU. A run interrupted by `--stop-after` or a crash goes on from FOLDER/checkpoint.pt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import random
+import sys
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from training.cv_unet.frames import Pool
+from training.cv_unet.losses import matting_loss
+from trtkit.models.cv_unet.fold import fold
+from trtkit.models.cv_unet.network import MattingUNet, UNetConfig
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides what comes out, the device's arithmetic aside."""
+
+    seed: int = 1
+    steps: int = 14_000
+    rate: float = 2e-3
+    decay: float = 1e-3
+    canvas: int = 512  # pixels at which figures are drawn before they are shrunk to a working size
+    people: int = 6144
+    places: int = 3072
+    redraw_every: int = 32  # steps between two draws of `draw` new people, and as many between draws of places
+    draw: int = 48
+    sizes: tuple[tuple[int, int], ...] = ((256, 64), (320, 48), (384, 40), (448, 32), (512, 24))  # working size, batch
+    frozen_share: float = 0.15  # last part of the run with the norms' statistics fixed: what ships is exactly that
+    average: float = 0.9995
+    network: UNetConfig = field(default_factory=lambda: UNetConfig(norm=True))
+
+
+SMOKE = Plan(
+    steps=10**9, canvas=64, people=8, places=8, draw=4, sizes=((64, 4),), average=0.9,
+    network=UNetConfig(width=4, depth=4, cap=16, norm=True),
+)  # fmt: skip
+
+
+class Run:
+    """A training run: network, its averaged copy, optimiser, and the step they are at."""
+
+    def __init__(self, plan: Plan, device: str) -> None:
+        torch.manual_seed(plan.seed)
+        random.seed(plan.seed)
+        self.plan, self.device, self.step = plan, device, 0
+        layout = torch.channels_last
+        self.net = MattingUNet(plan.network).to(device).to(memory_format=layout)  # type: ignore[call-overload]
+        self.mean = copy.deepcopy(self.net).eval().requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            self.net.parameters(), plan.rate, weight_decay=plan.decay, fused=device == "cuda"
+        )
+
+    def save(self, path: Path) -> None:
+        state = {"net": self.net.state_dict(), "mean": self.mean.state_dict(), "opt": self.optimizer.state_dict()}
+        partial = path.with_suffix(".part")
+        torch.save(state | {"step": self.step}, partial)
+        partial.replace(path)
+
+    def restore(self, path: Path) -> None:
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.mean.load_state_dict(state["mean"])
+        self.optimizer.load_state_dict(state["opt"])
+        self.step = state["step"]
+        # Go on with other dice than those of the first step.
+        torch.manual_seed(self.plan.seed + self.step)
+        random.seed(self.plan.seed + self.step)
+
+    def train_step(self, pool: Pool, progress: float) -> torch.Tensor:
+        """One step, `progress` 0..1 of the way; returns the loss, not yet waited for."""
+        plan = self.plan
+        warm = min(1.0, (self.step + 1) / 300)
+        rate = plan.rate * warm * (0.5 + 0.5 * math.cos(math.pi * min(1.0, progress))) + 2e-6
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        if self.step % plan.redraw_every == 0:
+            pool.new_people()
+        if self.step % plan.redraw_every == plan.redraw_every // 2:
+            pool.new_places()
+        size, count = random.choice(plan.sizes)
+        image, alpha, counted = pool.batch(count, size)
+        self.net.train()
+        if progress > 1 - plan.frozen_share:
+            for module in self.net.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        image = (image * 2 - 1).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
+            logits = self.net.logits(image)
+        loss = matting_loss(logits.float(), alpha, counted)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        self._average()
+        return loss.detach()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        keep = min(self.plan.average, (1 + self.step) / (20 + self.step))
+        floats = [(m, n) for m, n in zip(self.mean.state_dict().values(), self.net.state_dict().values(), strict=True)
+                  if m.is_floating_point()]  # fmt: skip
+        torch._foreach_lerp_([m for m, _ in floats], [n for _, n in floats], 1 - keep)
+
+
+def export(trained: MattingUNet, path: Path) -> None:
+    """The shipped form: folded, FP16. Raises OverflowError if a weight does not fit FP16."""
+    folded = fold(copy.deepcopy(trained).float().cpu())
+    half = {name: tensor.half().contiguous() for name, tensor in folded.state_dict().items()}
+    if not all(torch.isfinite(tensor).all() for tensor in half.values()):
+        raise OverflowError(f"{path}: a folded weight is beyond FP16; train with more weight decay")
+    save_file(half, path)
+
+
+def train(plan: Plan, out: Path, device: str, seconds: float, by_time: bool = False) -> Run:
+    """Until the plan's last step, or `seconds` from now; `by_time` lets the schedule end with the seconds instead."""
+    begin = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    run, checkpoint = Run(plan, device), out / "checkpoint.pt"
+    if checkpoint.exists():
+        run.restore(checkpoint)
+    pool = Pool(plan.people, plan.places, plan.canvas, device, plan.draw)
+    _say(f"pools drawn after {time.monotonic() - begin:.0f} s, at step {run.step}")
+    shown, first = time.monotonic(), run.step
+    while run.step < plan.steps and time.monotonic() - begin < seconds:
+        progress = (time.monotonic() - begin) / seconds if by_time else run.step / plan.steps
+        loss = run.train_step(pool, progress)
+        if run.step % 200 == 0:
+            now = time.monotonic()
+            _say(f"step {run.step} loss {loss.item():.4f} at {(run.step - first) / (now - shown):.1f} steps/s")
+            shown, first = now, run.step
+        if run.step % 1000 == 0:
+            run.save(checkpoint)
+            export(run.mean, out / "matting.safetensors")
+    run.save(checkpoint)
+    export(run.mean, out / "matting.safetensors")
+    return run
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the weights, the card and the checkpoint")
+    parser.add_argument("--smoke", type=float, metavar="SECONDS", help="train a toy on the CPU for this long")
+    parser.add_argument("--steps", type=int, help=f"length of the run (default {Plan().steps})")
+    parser.add_argument("--stop-after", type=float, default=math.inf, metavar="SECONDS", help="stop here, go on later")
+    options = parser.parse_args()
+    smoke = options.smoke is not None
+    device = "cuda" if torch.cuda.is_available() and not smoke else "cpu"
+    plan = SMOKE if smoke else Plan()
+    if options.steps:
+        plan = replace(plan, steps=options.steps)
+    if device == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cuda.matmul.allow_tf32 = True
+    else:
+        torch.set_flush_denormal(True)
+    begin = time.monotonic()
+    run = train(plan, options.out, device, options.smoke if smoke else options.stop_after, by_time=smoke)
+    _say(f"{run.step} steps in {time.monotonic() - begin:.0f} s on {device}")
+    if run.step >= plan.steps or smoke:
+        from training.cv_unet.card import write
+
+        write(options.out / "card.md", options.out / "matting.safetensors", asdict(plan), run.step, small=smoke)
+
+
+if __name__ == "__main__":
+    main()
