@@ -39,6 +39,10 @@ class Backend(Protocol):
         """Queue one run; the future gives what `run` would."""
         ...
 
+    def trim(self) -> None:
+        """Give back the host memory that large runs have left behind, so that what follows them can have it."""
+        ...
+
     def close(self) -> None:
         """Free everything, in order. Calling it twice is harmless."""
         ...

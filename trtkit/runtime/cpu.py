@@ -31,12 +31,16 @@ class CpuBackend:
         ort = need("onnxruntime", "running a network on the CPU")
         options = ort.SessionOptions()
         options.log_severity_level = 3  # errors alone; warnings speak of nodes the user did not write
+        # A memory pattern is planned in the first run and allocated in the second, beside what the first left: twice the
+        # memory for nothing (1000 bytes a pixel instead of 530 for DCT-Net at 1 megapixel, and no faster).
+        options.enable_mem_pattern = False
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._open = lambda: ort.InferenceSession(
+            str(onnx) if isinstance(onnx, Path) else onnx, options, providers=["CPUExecutionProvider"]
+        )
         try:
-            self._session = ort.InferenceSession(
-                str(onnx) if isinstance(onnx, Path) else onnx, options, providers=["CPUExecutionProvider"]
-            )
+            self._session = self._open()
         except Exception as error:
             # ONNX Runtime's exception types are private to its extension module.
             subject = onnx if isinstance(onnx, Path) else "the ONNX model"
@@ -55,6 +59,11 @@ class CpuBackend:
     def submit(self, arrays: Mapping[str, np.ndarray]) -> Future[Arrays]:
         check_inputs(self.inputs, arrays)
         return self._queue.submit(self.run, arrays)
+
+    def trim(self) -> None:
+        # The arena's memory goes with its session alone, and a new session takes less than a tenth of a second.
+        # Shrinking the arena at the end of every run instead makes every run 15 to 20 % slower.
+        self._session = self._open()
 
     def close(self) -> None:
         self._queue.shutdown(wait=True)

@@ -100,6 +100,7 @@ class GpuBackend:
             raise
         engine = self._network
         self.inputs, self.outputs = engine.inputs, engine.outputs
+        self.profiles = engine.profiles
         self.notes = engine.notes
         self.device = f"{self._device.label}, {engine.library}, {slots} slot{'s' if slots > 1 else ''}"
 
@@ -177,6 +178,9 @@ class GpuBackend:
                 array[...] = noise.integers(0, 100, array.shape).astype(array.dtype)
             for _ in range(3):
                 lease.run()
+
+    def trim(self) -> None:
+        """See Backend: there is nothing to give back, the slots never grow."""
 
     def close(self) -> None:
         """Finish what is queued, then free everything. Slots whose views are still held are freed with them."""
@@ -293,7 +297,7 @@ class GpuBackend:
             engine = open_engine(Place(cuda, self._device.ordinal, self._device.streams.run))
             self._engine = engine
             largest = [shapes | engine.output_shapes(shapes) for shapes in largest_shapes(engine.profiles)]
-            memory = plan({**engine.inputs, **engine.outputs}, largest, count)
+            memory = plan({**engine.inputs, **engine.outputs}, largest, count, engine.workspace)
             for number in range(count):
                 slot = make_slot(cuda, number, memory.tensors, self._on_stages is not None)
                 self._slots.append(slot)

@@ -130,13 +130,16 @@ class Cartoon:
         size = (rgb.shape[0], rgb.shape[1])
         padded = sizing.padded_size(size)
         drawn = np.empty((*size, 3 if item.picture.alpha is None else 4), np.uint8)
+        tile = tile_shape(padded, self._area, self._largest)
         run_tiled(
             lambda window: _run(self._background, BACKGROUND, window[None])[0, ..., ::-1],
             lambda top, left, shape: sizing.read_bgr(rgb, top, left, shape),
             padded,
             drawn,
-            tile_shape(padded, self._area, self._largest),
+            tile,
         )
+        if tile != padded:
+            self._background.trim()
         return drawn
 
 

@@ -23,8 +23,8 @@ Image = NDArray[np.uint8]
 Shape = tuple[int, int]
 
 BYTES_PER_PIXEL = 768
-"""What ONNX Runtime's CPU provider holds at most for a pixel of the 32-channel network: 730 at 512² and 720²,
-550 at 1536²; networks half and a quarter as wide take 410 and 360."""
+"""More than ONNX Runtime's CPU provider holds for a pixel of the 32-channel network: 550 at 640², 530 at 1 megapixel,
+650 at 1536² (its arena grows in powers of two). A narrower network takes less."""
 
 RESERVED = 256 * 2**20
 """What the process has beside that: Python, libraries, weights."""
