@@ -33,6 +33,18 @@ def local_capabilities() -> tuple[str, ...]:
     return tuple(f"{_attribute(driver, _MAJOR, i)}.{_attribute(driver, _MINOR, i)}" for i in range(count.value))
 
 
+@functools.cache
+def driver_version() -> str:
+    """'580.95.05', asked of NVML; 'unknown' without it."""
+    for name in ("libnvidia-ml.so.1", "nvml.dll"):
+        with contextlib.suppress(OSError):
+            nvml = ctypes.CDLL(name)
+            text = ctypes.create_string_buffer(80)
+            if nvml.nvmlInit_v2() == 0 and nvml.nvmlSystemGetDriverVersion(text, 80) == 0:
+                return text.value.decode()
+    return "unknown"
+
+
 def _attribute(driver: ctypes.CDLL, attribute: int, ordinal: int) -> int:
     device, value = ctypes.c_int(), ctypes.c_int()
     driver.cuDeviceGet(ctypes.byref(device), ordinal)

@@ -18,7 +18,7 @@ import pytest
 import trtkit
 
 from .real_bindings import bindings_path
-from .trt_usage import OBJECTS, TALKERS, Usage, read_usage
+from .trt_usage import OBJECTS, RTX_ALONE, TALKERS, Usage, read_usage
 
 PACKAGE = Path(trtkit.__file__).parent
 MODULES = {"10.16.1.11": "tensorrt_bindings", "11.4.0.106": "tensorrt_bindings", "rtx": "tensorrt_rtx_bindings"}
@@ -130,13 +130,21 @@ def test_the_newer_modules_differ_from_tensorrt_10_as_the_source_expects(usage):
     assert capability in names["rtx"]
     assert capability not in names["10.16.1.11"]
     assert capability not in names["11.4.0.106"]
+    for member in (
+        "ICudaEngine.create_runtime_config",
+        "IRuntimeConfig.cuda_graph_strategy",
+        "IRuntimeCache.serialize",
+    ):
+        assert member in names["rtx"]
+        assert member in usage.guarded_members
+    assert {"IExecutionContext.execute_async_v3", "IExecutionContext.set_device_memory"} <= usage.members.keys()
     level = "HardwareCompatibilityLevel.SAME_COMPUTE_CAPABILITY"
     assert level in names["10.16.1.11"]
     assert level in names["11.4.0.106"]
 
 
 def test_the_tables_of_files_and_objects_are_in_use(usage):
-    assert all((PACKAGE / "build_engines" / name).is_file() for name in TALKERS)
+    assert all((PACKAGE / name).is_file() for name in (*TALKERS, *RTX_ALONE))
     used = {member.partition(".")[0] for member in {*usage.members, *usage.guarded_members}}
     assert used >= set(OBJECTS.values())
 

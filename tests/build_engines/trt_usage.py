@@ -20,14 +20,28 @@ OBJECTS = {
     "runtime": "Runtime",
     "engine": "ICudaEngine",
     "inspector": "EngineInspector",
+    "context": "IExecutionContext",
+    "runtime_config": "IRuntimeConfig",
+    "runtime_cache": "IRuntimeCache",
 }
 """What a name holds in the files of TALKERS."""
 
 RESULTS = {"get_input": "ITensor", "get_output": "ITensor", "get_layer": "ILayer"}
 """What a method gives, where the source goes on from its result."""
 
-TALKERS = ("trt_build.py", "profiles.py", "precision_share.py", "timing_cache.py", "tensorrt.py")
-"""The files of build_engines/ that hold TensorRT's objects."""
+TALKERS = (
+    "build_engines/trt_build.py",
+    "build_engines/profiles.py",
+    "build_engines/precision_share.py",
+    "build_engines/timing_cache.py",
+    "build_engines/tensorrt.py",
+    "runtime/trt_engine.py",
+    "runtime/tensorrt.py",
+)
+"""The files that hold TensorRT's objects."""
+
+RTX_ALONE = ("runtime/tensorrt_rtx.py",)
+"""The files that hold TensorRT-RTX's objects and no other module's: what they name may be absent elsewhere."""
 
 
 @dataclass
@@ -53,9 +67,10 @@ def chain_of(node: ast.expr) -> str | None:
 
 
 class _Reader(ast.NodeVisitor):
-    def __init__(self, usage: Usage, talks: bool) -> None:
+    def __init__(self, usage: Usage, talks: bool, rtx_alone: bool) -> None:
         self.usage = usage
-        self.talks = talks
+        self.talks = talks or rtx_alone
+        self.rtx_alone = rtx_alone
         self.guards: list[str] = []
 
     def visit_If(self, node: ast.If) -> None:
@@ -89,7 +104,7 @@ class _Reader(ast.NodeVisitor):
         if chain is None:
             self._member(node, None)
             self.visit(node.value)
-        elif any(chain == guard or chain.startswith(guard + ".") for guard in self.guards):
+        elif self.rtx_alone or any(chain == guard or chain.startswith(guard + ".") for guard in self.guards):
             self.usage.guarded_chains.add(chain)
         else:
             self.usage.chains.add(chain)
@@ -106,7 +121,7 @@ class _Reader(ast.NodeVisitor):
     def _member(self, node: ast.Attribute, arguments: int | None) -> None:
         owner = class_of(node.value)
         if self.talks and owner is not None:
-            kept = self.usage.guarded_members if self.guards else self.usage.members
+            kept = self.usage.guarded_members if self.guards or self.rtx_alone else self.usage.members
             kept.setdefault(f"{owner}.{node.attr}", set()).add(arguments)
 
 
@@ -141,6 +156,6 @@ def read_usage(package: Path) -> Usage:
     """Read every file under the trtkit package at `package`."""
     usage = Usage()
     for path in sources(package):
-        talks = path.parent.name == "build_engines" and path.name in TALKERS
-        _Reader(usage, talks).visit(ast.parse(path.read_text(encoding="utf-8")))
+        name = path.relative_to(package).as_posix()
+        _Reader(usage, name in TALKERS, name in RTX_ALONE).visit(ast.parse(path.read_text(encoding="utf-8")))
     return usage

@@ -186,6 +186,7 @@ class FakeEngine(Engine):
     """
 
     def __init__(self, place: Place, raise_on: int | None = None, poison_on: int | None = None, most: int = 4) -> None:
+        self.workspace = 0
         self.what, self.library, self.notes = "the fake network", "Fake 1.0", []
         shape = (None, None)
         self.inputs = {"image": (np.dtype(np.uint8), shape)}

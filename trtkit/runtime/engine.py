@@ -21,6 +21,8 @@ class Engine(Protocol):
     inputs: IOTensors
     outputs: IOTensors
     profiles: Sequence[Profile]
+    workspace: int
+    """Device bytes for activations that the engine takes from us, shared by all slots; 0 if it takes its own."""
     notes: list[str]
     """What a person should know: graphs switched off and why, a cold or warm runtime cache."""
 

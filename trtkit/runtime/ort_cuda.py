@@ -62,6 +62,7 @@ class OrtCudaEngine:
         ort = need("onnxruntime", "running a network on the GPU through ONNX Runtime")
         self.what = str(onnx) if isinstance(onnx, Path) else "the ONNX model"
         self.library = f"ONNX Runtime {ort.__version__}"
+        self.workspace = 0
         self.notes: list[str] = []
         self._ort, self._place = ort, place
         self._graphs = graphs
@@ -79,7 +80,7 @@ class OrtCudaEngine:
         self._output_symbols: SymbolicShapes = {node.name: tuple(node.shape) for node in outputs}
         self.inputs: IOTensors = {n.name: (numpy_dtype(n.type), dynamic_as_none(n.shape)) for n in inputs}
         self.outputs: IOTensors = {n.name: (numpy_dtype(n.type), dynamic_as_none(n.shape)) for n in outputs}
-        self.profiles = input_profiles(self.inputs, profiles, self.what)
+        self.profiles: Sequence[Profile] = input_profiles(self.inputs, profiles, self.what)
         self._bound: dict[tuple, _Bound] = {}
         self._captured = 0
 

@@ -2,40 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
-from trtkit import artifacts, manifest
-from trtkit.errors import Mistake
+from trtkit import config as configuration
+from trtkit import manifest
+from trtkit.config import Config
+from trtkit.errors import CheckFailed, MissingComponent, Mistake
 from trtkit.manifest import Manifest
 from trtkit.models.spec import Model, NetworkSpec
+from trtkit.runtime import cuda, machine, tensorrt, tensorrt_rtx
 from trtkit.runtime.backend import Backend
+from trtkit.runtime.cuda_api import DeviceLost
+from trtkit.runtime.gpu import DEFAULT_SLOTS
+from trtkit.runtime.request import Opened, Request
+
+AUTO = "auto"
+GPU_BACKENDS: dict[str, ModuleType] = {module.NAME: module for module in (tensorrt, tensorrt_rtx, cuda)}
+"""Best first. Each has `unusable(ordinal)`, `refusal(request)` and `load(request)`."""
+NAMES = (AUTO, *GPU_BACKENDS, "cpu")
+"""The values of --backend."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network ready to run. `where` and `weights` are for people: what runs where, from what."""
+    """A network ready to run. `where`, `weights` and `why` are for people: what runs where, from what, and why there.
+
+    `why` says, for 'auto', what kept each better backend from running; '' if nothing did or a backend was named.
+    """
 
     backend: Backend
     manifest: Manifest
     path: Path
     where: str
     weights: str
+    why: str = ""
 
 
-def load(model: Model, spec: NetworkSpec, root: Path, backend: str = "auto") -> Loaded:
+def load(
+    model: Model,
+    spec: NetworkSpec,
+    root: Path,
+    backend: str = AUTO,
+    *,
+    device: int = 0,
+    slots: int = DEFAULT_SLOTS,
+    config: Config | None = None,
+    on_stages: Callable[[dict[str, float]], None] | None = None,
+) -> Loaded:
     """Open `spec` on `backend`; its file is judged by its manifest before it is loaded.
 
-    The file is the exported ONNX under `root` if there is one, else the embedded one.
+    'auto' takes the best backend that really runs here: an engine for this GPU under `root`, else the ONNX file on
+    the GPU, else on the CPU. A named backend that cannot run raises MissingComponent with the reason. `device` counts
+    GPUs in CUDA's order; `slots` is how many requests a GPU backend holds at once; `on_stages`: see GpuBackend.
     """
+    if backend not in NAMES:
+        raise Mistake(f"--backend {backend} is not known; choose one of: {', '.join(NAMES)}")
+    if backend == "cpu":
+        return _loaded(_on_cpu(model, spec, root), model, spec, "")
+    machine.check_ordinal(device)
+    request = Request(model, spec, root, device, slots, config or configuration.load(), on_stages)
+    if backend != AUTO:
+        chosen = GPU_BACKENDS[backend]
+        reason = chosen.refusal(request)
+        if reason is not None:
+            raise MissingComponent(f"--backend {backend} cannot run {model.name}/{spec.name} here: {reason}")
+        return _loaded(chosen.load(request), model, spec, "")
+    reasons: list[str] = []
+    for name, module in GPU_BACKENDS.items():
+        reason = module.refusal(request)
+        if reason is None:
+            try:
+                return _loaded(module.load(request), model, spec, "; ".join(reasons))
+            except DeviceLost:
+                raise
+            except (MissingComponent, CheckFailed) as error:  # it looked usable and was not: the next best is tried
+                reason = str(error)
+        reasons.append(f"not {name}: {reason}")
+    return _loaded(_on_cpu(model, spec, root), model, spec, _shortened(reasons))
+
+
+def _on_cpu(model: Model, spec: NetworkSpec, root: Path) -> Opened:
     from trtkit.runtime.cpu import CpuBackend
 
-    exported = artifacts.onnx_path(root, model.name, spec.name, "fp32")
-    path = exported if exported.is_file() else model.embedded_dir / exported.name
+    request = Request(model, spec, root, 0, 1, Config.model_construct(models={}))
+    path = cuda.onnx_file(request, half=False) or model.embedded_dir / f"{spec.name}.fp32.onnx"
     record = manifest.read_verified(path)
+    return Opened(CpuBackend(path), record, path)
+
+
+def _loaded(opened: Opened, model: Model, spec: NetworkSpec, why: str) -> Loaded:
+    record = opened.manifest
     if (record.model, record.network) != (model.name, spec.name):
-        raise Mistake(f"{path} is {record.model}/{record.network}, not {model.name}/{spec.name}; export it again")
-    runner = CpuBackend(path)
+        opened.backend.close()
+        raise Mistake(
+            f"{opened.path} is {record.model}/{record.network}, not {model.name}/{spec.name}; export it again"
+        )
     made_of = record.made_of.weights
     weights = f"{made_of.kind} weights {made_of.sha256[:8]}" + (f" ({made_of.note})" if made_of.note else "")
-    return Loaded(runner, record, path, f"{runner.name}: {runner.device}", weights)
+    where = f"{opened.backend.name}: {opened.backend.device}, {record.precision}"
+    return Loaded(opened.backend, record, opened.path, where, weights, why)
+
+
+def _shortened(reasons: list[str]) -> str:
+    """One reason where all backends share it: no GPU, mostly."""
+    plain = {reason.partition(": ")[2] for reason in reasons}
+    return f"no GPU backend: {plain.pop()}" if len(plain) == 1 else "; ".join(reasons)

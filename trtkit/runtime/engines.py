@@ -1,0 +1,68 @@
+"""Which engine file of a network is for this GPU and this library, judged by its manifest before it is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trtkit import artifacts, manifest
+from trtkit.build_engines.judge import judge_engine
+from trtkit.build_engines.versions import installed_versions
+from trtkit.errors import TrtkitError
+from trtkit.manifest import Manifest
+from trtkit.runtime.machine import capability_of
+from trtkit.runtime.request import Request
+
+PRECISIONS = ("fp16", "int8", "fp32")
+"""Best first: INT8 only where nobody built FP16, since it is the one that changes results most."""
+
+
+def find(request: Request, builder: str) -> Path | str:
+    """The engine to use, or why there is none, with the command that makes one."""
+    capability = capability_of(request.ordinal)
+    if capability is None:
+        return "this machine shows no NVIDIA GPU"
+    model, network = request.model.name, request.spec.name
+    for precision in PRECISIONS:
+        path = artifacts.engine_path(request.root, model, network, precision, capability, builder)
+        if path.is_file():
+            return path
+    sm = artifacts.sm(capability)
+    return (
+        f"{request.root / model} has no {builder} engine of {network} for {sm} "
+        f"(trtkit build {model} --gpu {sm} --builder {builder})"
+    )
+
+
+def judge(path: Path, request: Request, library_version: str | None = None) -> Manifest:
+    """The manifest of an engine that may be deserialized here; raises TrtkitError, saying why not, otherwise.
+
+    `library_version`: what will load a version-compatible engine, which any later TensorRT may.
+    """
+    record = manifest.read_verified(path)
+    versions = dict(installed_versions())
+    built_with = record.made_with.version
+    if version_compatible(record) and library_version and _key(library_version) >= _key(built_with):
+        versions[record.made_with.tool] = built_with
+    judge_engine(record, capability_of(request.ordinal), versions)
+    return record
+
+
+def version_compatible(record: Manifest) -> bool:
+    """The engine carries the lean runtime it was built with."""
+    return bool(record.made_with.flags.get("version_compatible"))
+
+
+def refusal(request: Request, builder: str, library_version: str | None) -> str | None:
+    """Why no engine of `builder` can run here, None if one can."""
+    path = find(request, builder)
+    if isinstance(path, str):
+        return path
+    try:
+        judge(path, request, library_version)
+    except TrtkitError as error:
+        return str(error)
+    return None
+
+
+def _key(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

@@ -1,0 +1,34 @@
+"""What is to be opened where: the question every backend answers with a refusal or an open network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trtkit.config import Config
+from trtkit.manifest import Manifest
+from trtkit.models.spec import Model, NetworkSpec
+from trtkit.runtime.backend import Backend
+
+
+@dataclass(frozen=True)
+class Request:
+    """`ordinal` counts GPUs in CUDA's order. `on_stages`: see GpuBackend."""
+
+    model: Model
+    spec: NetworkSpec
+    root: Path
+    ordinal: int
+    slots: int
+    config: Config
+    on_stages: Callable[[dict[str, float]], None] | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A network that runs, and the artifact it came from."""
+
+    backend: Backend
+    manifest: Manifest
+    path: Path

@@ -1,0 +1,51 @@
+"""A CUDA graph captured from a stream, through NVIDIA's maintained bindings: pycuda has no graph API at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from trtkit.optional import need
+
+
+class StreamGraph:
+    """What `enqueue` puts on the stream, to be launched again as one piece. Used in the owner thread alone.
+
+    Run `enqueue` once before (NVIDIA/TensorRT#2603); the addresses and shapes it used are part of the graph
+    (NVIDIA/TensorRT#3798). Raises RuntimeError, with the stream usable again, if something in it cannot be captured.
+    """
+
+    def __init__(self, stream: int, enqueue: Callable[[], None]) -> None:
+        self._driver = bindings()
+        self._stream = self._driver.CUstream(stream)
+        # Thread-local: another thread's allocation (PyTorch's, say) does not end this capture.
+        mode = self._driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        self._call("cuStreamBeginCapture", self._stream, mode)
+        try:
+            enqueue()
+        except BaseException:
+            self._driver.cuStreamEndCapture(self._stream)
+            raise
+        graph = self._call("cuStreamEndCapture", self._stream)
+        try:
+            self._executable = self._call("cuGraphInstantiate", graph, 0)
+        finally:
+            self._call("cuGraphDestroy", graph)
+
+    def launch(self) -> None:
+        self._call("cuGraphLaunch", self._executable, self._stream)
+
+    def destroy(self) -> None:
+        self._call("cuGraphExecDestroy", self._executable)
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        status, *results = getattr(self._driver, name)(*arguments)
+        if int(status) != 0:
+            raise RuntimeError(f"{name} gave {status.name}")
+        return results[0] if results else None
+
+
+def bindings() -> ModuleType:
+    """Raises MissingComponent."""
+    return need("cuda.bindings.driver", "a CUDA graph")
