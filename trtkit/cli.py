@@ -149,6 +149,19 @@ def infer(
 
 
 @app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A picture.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another of the same size.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The sheet (default: beside A).")] = None,
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help="Refuse larger pictures.")] = 100,
+) -> None:
+    """Two pictures side by side with their difference; PSNR and SSIM."""
+    from trtkit.report import comparing
+
+    comparing.show(first, second, out, max_megapixels)
+
+
+@app.command()
 def inspect(file: Annotated[Path, typer.Argument(help="An ONNX file or engine.")]) -> None:
     """Say what an artifact is, from what it was made, and for what."""
     from trtkit.report import artifact
