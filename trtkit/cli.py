@@ -66,6 +66,28 @@ def list_models(config: ConfigOption = None) -> None:
 
 
 @app.command()
+def pull(
+    model: Annotated[str, typer.Argument(help="cv_unet, dct_net, hrn")],
+    style: Annotated[
+        str | None,
+        typer.Option(help="dct_net: anime, 3d, handdrawn, sketch, artstyle, sd-design, sd-illustration (anime)."),
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Another branch or tag than the one that is meant.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of snapshots (default: $MODELSCOPE_CACHE, else ~/.cache/modelscope).")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="URL of the hub (default: $MODELSCOPE_ENDPOINT, else the hub's own).")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Make no request: say whether it is there, whole.")] = False,
+) -> None:
+    """Fetch a model's official snapshot from the hub: the files that are needed, resumed where it stopped, checked."""
+    from trtkit.report import pulling
+
+    pulling.show(model, style, revision, cache, endpoint, offline)
+
+
+@app.command()
 def export(
     model: Annotated[str, typer.Argument(help="cv_unet")],
     precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="fp16: typed, with its FP32 islands.")] = "fp32",

@@ -17,6 +17,7 @@ EXTRA_OF = {
     "onnxscript": "export",
     "safetensors": "export",
     "skimage": "export",
+    "modelscope_hub": "hub",
     "onnxruntime": "cpu",
     "tensorrt_rtx": "rtx",
     "tensorrt_rtx_bindings": "rtx",
