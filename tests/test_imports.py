@@ -11,13 +11,17 @@ EXTRAS = ("onnxruntime", "pycuda", "cuda", "tensorrt", "tensorrt_rtx", "tensorrt
 EXTRAS += ("safetensors", "onnxscript", "tensorboardX", "tensorflow", "tf2onnx", "modelscope_hub", "matplotlib")
 NEEDS_TORCH = {"network", "source", "image_edge", "fold"}
 """Modules that define torch networks: they import torch at the top, and only torch's users import them."""
+TORCH_PACKAGES = ("trtkit.models.hrn.networks.",)
+"""The same for whole folders of them."""
 
 
 def _modules() -> list[str]:
     return [
         module.name
         for module in pkgutil.walk_packages(trtkit.__path__, "trtkit.")
-        if module.name.rpartition(".")[2] not in NEEDS_TORCH and not module.name.endswith("__main__")
+        if module.name.rpartition(".")[2] not in NEEDS_TORCH
+        and not module.name.startswith(TORCH_PACKAGES)
+        and not module.name.endswith("__main__")
     ]
 
 

@@ -1,0 +1,59 @@
+"""Each network's ONNX at the official size, one batch size exported and another run, against torch."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from tests.models.hrn.modules import NETWORKS
+from tests.models.hrn.random_weights import random_input, random_state
+from trtkit.export.half import to_half
+from trtkit.export.torch_export import to_onnx
+from trtkit.models.hrn import specs
+from trtkit.models.hrn.networks.fan import FAN
+from trtkit.models.hrn.networks.pix2pix import Offsets, ResidualGenerator
+from trtkit.models.hrn.networks.recon import CoefficientNet, ImageCoefficients
+from trtkit.runtime.cpu import CpuBackend
+
+BATCH = {"de_retouch": 1, "high_net": 1, "fan": 1}
+"""Runs of the dear networks; the others run a batch of 3. The exporter's own example is a batch of 2."""
+
+
+def _exported(module):
+    if isinstance(module, CoefficientNet):
+        return ImageCoefficients(module).eval()
+    return Offsets(module, 0.01).eval() if isinstance(module, ResidualGenerator) else module
+
+
+@pytest.mark.parametrize("spec", specs.NETWORKS, ids=lambda spec: spec.name)
+def test_onnx_equals_torch_and_takes_any_batch(spec):
+    # Two of FAN's four stacks: they are alike, and the exporter's time grows with the nodes.
+    module = (FAN(2) if spec.name == "fan" else NETWORKS[spec.name]()).eval()
+    module.load_state_dict(random_state(module.state_dict()))
+    module = _exported(module)
+    exported = to_onnx(module, spec, "hrn", "0" * 64)
+    entry = spec.inputs[0]
+    values = random_input(spec.name, (BATCH.get(spec.name, 3), *entry.shape[1:]), *entry.value_range)
+    values = values.to(getattr(torch, entry.dtype))
+    with torch.inference_mode():
+        wanted = module(values)
+    wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+    with CpuBackend(exported.SerializeToString()) as backend:
+        found = backend.run({entry.name: values.numpy()})
+    for tensor, reference in zip(spec.outputs, wanted, strict=True):
+        gap = np.abs(found[tensor.name] - reference.numpy()).max()
+        assert gap <= 1e-4 * float(reference.abs().max()), tensor.name
+    _check_half(exported, spec)
+
+
+def _check_half(exported, spec):
+    """The FP16 form is valid, and what the spec keeps in FP32 really is in the graph."""
+    names = [node.name for node in exported.graph.node]
+    for prefix in spec.keep_fp32:
+        assert any(name.startswith((f"{prefix}.", f"{prefix}/")) for name in names), prefix
+    half = to_half(exported, spec.keep_fp32)
+    onnx.checker.check_model(half, full_check=True)
+    convolutions = [node for node in half.graph.node if node.op_type == "Conv"]
+    weights = {tensor.name: tensor.data_type for tensor in half.graph.initializer}
+    in_half = sum(weights[node.input[1]] == onnx.TensorProto.FLOAT16 for node in convolutions)
+    assert in_half >= len(convolutions) - 7, "all but net_recon's seven heads"

@@ -1,0 +1,79 @@
+"""The 106-landmark network: inverted residuals (Sandler et al., arXiv 1801.04381) and a soft-argmax over 14×14."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+POINTS = 106
+_CELLS = 14
+_BLOCKS = (
+    # (inputs, outputs, stride, expansion, residual) of block2..block17
+    (64, 64, 1, 2, False),
+    (64, 64, 2, 2, False),
+    *((64, 64, 1, 2, True),) * 4,
+    (64, 128, 2, 2, False),
+    (128, 128, 1, 4, False),
+    *((128, 128, 1, 4, True),) * 5,
+    (128, 128, 1, 2, False),
+    (128, 128, 2, 2, False),
+    (128, 128, 1, 2, False),
+)
+
+
+class _InvertedResidual(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int, residual: bool) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        self.residual = residual
+        self.conv = nn.Sequential(
+            nn.Conv2d(inputs, wide, 1, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.PReLU(wide),
+            nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False),
+            nn.BatchNorm2d(wide),
+            nn.PReLU(wide),
+            nn.Conv2d(wide, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(x)
+        return x + y if self.residual else y
+
+
+class _SoftArgmax(nn.Module):
+    """float32 [N, 106, 14, 14] → [N, 212], pairs in 0..1: the expected row and the expected column, each / 14.
+
+    The network was trained with this order, rows first: the first number of a pair is x of the picture.
+    """
+
+    grid: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        cells = torch.arange(_CELLS, dtype=torch.float32) / _CELLS
+        grid = torch.stack(torch.meshgrid(cells, cells, indexing="ij"), dim=-1)
+        self.register_buffer("grid", grid.reshape(-1, 2), persistent=False)
+
+    def forward(self, heat: Tensor) -> Tensor:
+        return torch.softmax(heat.flatten(2), dim=-1).matmul(self.grid).flatten(1)
+
+
+class Landmarks106(nn.Module):
+    """float32 [N, 3, 224, 224], RGB minus (103.94, 116.78, 123.68), / 255 → float32 [N, 212] in 0..1: x, y of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block1 = nn.Sequential(nn.Conv2d(3, 64, 3, 2, 1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64))
+        for number, plan in enumerate(_BLOCKS, start=2):
+            setattr(self, f"block{number}", _InvertedResidual(*plan))
+        self.block18 = nn.Sequential(nn.Conv2d(128, 256, 3, 1, 1, bias=False), nn.BatchNorm2d(256), nn.PReLU(256))
+        self.block19 = nn.Conv2d(256, POINTS, 3, 1, 1, bias=False)
+        self.soft_argmax = _SoftArgmax()
+
+    def forward(self, face: Tensor) -> Tensor:
+        for number in range(1, 20):
+            face = getattr(self, f"block{number}")(face)
+        points: Tensor = self.soft_argmax(face)
+        return points
