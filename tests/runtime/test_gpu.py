@@ -251,7 +251,9 @@ def test_a_dead_context_ends_every_waiter_and_nothing_is_freed_or_hangs(open_fak
 
 def test_stage_times_are_handed_out(fake):
     seen: list[dict[str, float]] = []
-    backend = GpuBackend("cuda", 78, lambda _: FakeCuda(), FakeEngine, 1, seen.append)
+    backend = GpuBackend("cuda", 78, lambda _: FakeCuda(), FakeEngine, 1)
+    backend.run({"image": np.zeros((1, 4), np.uint8)})
+    backend.on_stages = seen.append
     backend.run({"image": np.zeros((1, 4), np.uint8)})
     backend.close()
     assert seen == [{"copy in": 1.0, "run": 1.0, "copy out": 1.0}]

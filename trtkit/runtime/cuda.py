@@ -23,7 +23,7 @@ def unusable(ordinal: int) -> str | None:
 def refusal(request: Request) -> str | None:
     reason = unusable(request.ordinal)
     if reason is None and onnx_file(request, half=True) is None:
-        return f"{request.root / request.model.name} has no ONNX file (trtkit export {request.model.name})"
+        return f"{request.root / request.model.folder} has no ONNX file (trtkit export {request.model.called})"
     return reason
 
 
@@ -40,7 +40,7 @@ def load(request: Request) -> Opened:
     def open_engine(place: Place) -> OrtCudaEngine:
         return OrtCudaEngine(path, place, profiles)
 
-    backend = GpuBackend(NAME, request.ordinal, PyCuda, open_engine, request.slots, request.on_stages)
+    backend = GpuBackend(NAME, request.ordinal, PyCuda, open_engine, request.slots)
     return Opened(backend, record, path)
 
 
@@ -50,13 +50,13 @@ def onnx_file(request: Request, half: bool) -> Path | None:
     An FP16 form of other weights than the FP32 form beside it is left over from an earlier export: it does not count.
     """
     model, network = request.model, request.spec.name
-    single = artifacts.onnx_path(request.root, model.name, network, "fp32")
-    halved = artifacts.onnx_path(request.root, model.name, network, "fp16")
+    single = artifacts.onnx_path(request.root, model.folder, network, "fp32")
+    halved = artifacts.onnx_path(request.root, model.folder, network, "fp16")
     if half and halved.is_file():
         weights = manifest.read(halved).made_of.weights.sha256
         if not single.is_file() or manifest.read(single).made_of.weights.sha256 == weights:
             return halved
     if single.is_file():
         return single
-    embedded = model.embedded_dir / single.name
+    embedded = model.embedded_onnx(network)
     return embedded if embedded.is_file() else None

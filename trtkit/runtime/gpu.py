@@ -24,7 +24,7 @@ from trtkit.runtime.cuda_api import Cuda, DeviceTooSmall, Event, OutOfMemory, St
 from trtkit.runtime.device import Device, acquire
 from trtkit.runtime.engine import Engine
 from trtkit.runtime.shapes import Shapes, largest_shapes, profile_of
-from trtkit.runtime.slots import MemoryPlan, Slot, free_slot, make_slot, mib, plan
+from trtkit.runtime.slots import MemoryPlan, Slot, free_slot, make_slot, mark, mib, plan
 
 DEFAULT_SLOTS = 3
 """One being copied in, one running, one being copied out."""
@@ -56,6 +56,7 @@ class Job:
     slot: Slot | None = None
     lease: Lease | None = None
     done: Event = None
+    marked: bool = False
     started: float = 0.0
     expected: float = 0.0
 
@@ -67,10 +68,10 @@ class Job:
 
 
 class GpuBackend:
-    """See Backend. Opening raises DeviceTooSmall with the memory plan, DeviceLost, or what `open_engine` raises.
+    """See Backend. Opening raises DeviceTooSmall with the memory plan, DeviceLost, or what `open_engine` raises."""
 
-    `on_stages`, if given, is called in the owner thread with the milliseconds of STAGES of every job.
-    """
+    on_stages: Callable[[dict[str, float]], None] | None = None
+    """While set, called in the owner thread with the milliseconds of STAGES of every job; the marks cost a little."""
 
     def __init__(
         self,
@@ -79,12 +80,10 @@ class GpuBackend:
         open_cuda: Callable[[int], Cuda],
         open_engine: Callable[[Place], Engine],
         slots: int = DEFAULT_SLOTS,
-        on_stages: Callable[[dict[str, float]], None] | None = None,
     ) -> None:
         if slots < 1:
             raise Mistake(f"--slots is {slots}; at least 1 is needed")
         self.name = name
-        self._on_stages = on_stages
         self._closed = False
         self._free: deque[Slot] = deque()
         self._waiting: deque[Callable[[Slot | None], None]] = deque()
@@ -178,6 +177,24 @@ class GpuBackend:
                 array[...] = noise.integers(0, 100, array.shape).astype(array.dtype)
             for _ in range(3):
                 lease.run()
+
+    def time_alone(self, shapes: Mapping[str, tuple[int, ...]], times: int) -> list[float]:
+        """Seconds of each of `times` runs on what already lies on the device: no copies, one at a time."""
+        lease = self.lease(shapes)
+        slot, wanted, device = lease._slot, lease._shapes, self._device
+        seconds: list[float] = []
+
+        def work() -> None:
+            device.land_all()
+            for _ in range(times):
+                began = time.perf_counter()
+                self._network.enqueue(slot, wanted)
+                device.cuda.record(slot.done, device.streams.run)
+                device.cuda.synchronize(slot.done)
+                seconds.append(time.perf_counter() - began)
+
+        device.call(work)
+        return seconds
 
     def trim(self) -> None:
         """See Backend: there is nothing to give back, the slots never grow."""
@@ -299,7 +316,7 @@ class GpuBackend:
             largest = [shapes | engine.output_shapes(shapes) for shapes in largest_shapes(engine.profiles)]
             memory = plan({**engine.inputs, **engine.outputs}, largest, count, engine.workspace)
             for number in range(count):
-                slot = make_slot(cuda, number, memory.tensors, self._on_stages is not None)
+                slot = make_slot(cuda, number, memory.tensors)
                 self._slots.append(slot)
                 engine.attach(slot)
         except OutOfMemory as error:
@@ -345,7 +362,8 @@ class GpuBackend:
         self._device.started(job)
 
     def _enqueue(self, job: Job, slot: Slot) -> None:
-        cuda, streams, marks = self._device.cuda, self._device.streams, slot.marks
+        cuda, streams = self._device.cuda, self._device.streams
+        marks = mark(cuda, slot) if self.on_stages is not None else {}
         if marks:
             cuda.record(marks["copy in"][0], streams.copy_in)
         for name, shape in job.shapes.items():
@@ -368,7 +386,7 @@ class GpuBackend:
         if marks:
             cuda.record(marks["copy out"][1], streams.copy_out)
         cuda.record(slot.done, streams.copy_out)
-        job.done = slot.done
+        job.done, job.marked = slot.done, bool(marks)
         job.started = time.perf_counter()
         job.expected = self._usual.get(tuple(job.shapes.values()), 0.0)
 
@@ -380,9 +398,9 @@ class GpuBackend:
         assert slot is not None
         spent, key = time.perf_counter() - job.started, tuple(job.shapes.values())
         self._usual[key] = min(spent, self._usual.get(key, spent) * 1.05)
-        if self._on_stages is not None:
+        if job.marked and self.on_stages is not None:
             cuda = self._device.cuda
-            self._on_stages({stage: cuda.milliseconds(*pair) for stage, pair in slot.marks.items()})
+            self.on_stages({stage: cuda.milliseconds(*pair) for stage, pair in slot.marks.items()})
         if job.wanted == "copies":
             result: Any = {name: self._output(slot, name, shape).copy() for name, shape in job.outputs.items()}
             self._give_back(slot)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from trtkit.runtime.backend import Backend
 
 @dataclass(frozen=True)
 class Request:
-    """`ordinal` counts GPUs in CUDA's order. `on_stages`: see GpuBackend."""
+    """`ordinal` counts GPUs in CUDA's order."""
 
     model: Model
     spec: NetworkSpec
@@ -22,7 +21,6 @@ class Request:
     ordinal: int
     slots: int
     config: Config
-    on_stages: Callable[[dict[str, float]], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from trtkit import config as configuration
 from trtkit import manifest
+from trtkit.artifacts import folder_of
 from trtkit.config import Config
 from trtkit.errors import CheckFailed, MissingComponent, Mistake
 from trtkit.manifest import Manifest
@@ -50,20 +50,19 @@ def load(
     device: int = 0,
     slots: int = DEFAULT_SLOTS,
     config: Config | None = None,
-    on_stages: Callable[[dict[str, float]], None] | None = None,
 ) -> Loaded:
     """Open `spec` on `backend`; its file is judged by its manifest before it is loaded.
 
     'auto' takes the best backend that really runs here: an engine for this GPU under `root`, else the ONNX file on
     the GPU, else on the CPU. A named backend that cannot run raises MissingComponent with the reason. `device` counts
-    GPUs in CUDA's order; `slots` is how many requests a GPU backend holds at once; `on_stages`: see GpuBackend.
+    GPUs in CUDA's order; `slots` is how many requests a GPU backend holds at once.
     """
     if backend not in NAMES:
         raise Mistake(f"--backend {backend} is not known; choose one of: {', '.join(NAMES)}")
     if backend == "cpu":
         return _loaded(_on_cpu(model, spec, root), model, spec, "")
     machine.check_ordinal(device)
-    request = Request(model, spec, root, device, slots, config or configuration.load(), on_stages)
+    request = Request(model, spec, root, device, slots, config or configuration.load())
     if backend != AUTO:
         chosen = GPU_BACKENDS[backend]
         reason = chosen.refusal(request)
@@ -88,18 +87,17 @@ def _on_cpu(model: Model, spec: NetworkSpec, root: Path) -> Opened:
     from trtkit.runtime.cpu import CpuBackend
 
     request = Request(model, spec, root, 0, 1, Config.model_construct(models={}))
-    path = cuda.onnx_file(request, half=False) or model.embedded_dir / f"{spec.name}.fp32.onnx"
+    path = cuda.onnx_file(request, half=False) or model.embedded_onnx(spec.name)
     record = manifest.read_verified(path)
     return Opened(CpuBackend(path), record, path)
 
 
 def _loaded(opened: Opened, model: Model, spec: NetworkSpec, why: str) -> Loaded:
     record = opened.manifest
-    if (record.model, record.network) != (model.name, spec.name):
+    if (record.model, record.style, record.network) != (model.name, model.style, spec.name):
         opened.backend.close()
-        raise Mistake(
-            f"{opened.path} is {record.model}/{record.network}, not {model.name}/{spec.name}; export it again"
-        )
+        found = folder_of(record.model, record.style)
+        raise Mistake(f"{opened.path} is {found}/{record.network}, not {model.folder}/{spec.name}; export it again")
     made_of = record.made_of.weights
     weights = f"{made_of.kind} weights {made_of.sha256[:8]}" + (f" ({made_of.note})" if made_of.note else "")
     where = f"{opened.backend.name}: {opened.backend.device}, {record.precision}"

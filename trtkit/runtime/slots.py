@@ -72,7 +72,7 @@ def plan(tensors: IOTensors, largest: list[Shapes], slots: int, workspace: int =
     return MemoryPlan(sizes, texts, slots, workspace)
 
 
-def make_slot(cuda: Cuda, number: int, sizes: Mapping[str, int], timed: bool) -> Slot:
+def make_slot(cuda: Cuda, number: int, sizes: Mapping[str, int]) -> Slot:
     """Raises OutOfMemory, leaving nothing allocated."""
     slot = Slot(number, cuda.event(), cuda.event(), cuda.event())
     try:
@@ -82,9 +82,14 @@ def make_slot(cuda: Cuda, number: int, sizes: Mapping[str, int], timed: bool) ->
     except BaseException:
         free_slot(cuda, slot)
         raise
-    if timed:
-        slot.marks = {stage: (cuda.event(timed=True), cuda.event(timed=True)) for stage in STAGES}
     return slot
+
+
+def mark(cuda: Cuda, slot: Slot) -> dict[str, tuple[Event, Event]]:
+    """The slot's timed events, made when stages are first measured."""
+    if not slot.marks:
+        slot.marks = {stage: (cuda.event(timed=True), cuda.event(timed=True)) for stage in STAGES}
+    return slot.marks
 
 
 def free_slot(cuda: Cuda, slot: Slot) -> None:

@@ -47,7 +47,7 @@ def load(request: Request) -> Opened:
         trt = module()
         return TrtEngine(trt, plan, f"TensorRT {trt.__version__}", place, context_maker(trt), own_graphs=False)
 
-    backend = GpuBackend(NAME, request.ordinal, PyCuda, open_engine, request.slots, request.on_stages)
+    backend = GpuBackend(NAME, request.ordinal, PyCuda, open_engine, request.slots)
     return Opened(backend, record, path)
 
 

@@ -51,7 +51,7 @@ def load(request: Request) -> Opened:
     def open_engine(place: Place) -> RtxEngine:
         return RtxEngine(module(), plan, place, CacheFile.beside(path, record.came_out.sha256, place.cuda.name))
 
-    backend = GpuBackend(NAME, request.ordinal, PyCuda, open_engine, request.slots, request.on_stages)
+    backend = GpuBackend(NAME, request.ordinal, PyCuda, open_engine, request.slots)
     return Opened(backend, record, path)
 
 

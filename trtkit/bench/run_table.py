@@ -1,0 +1,93 @@
+"""The tables of `bench run`: ratios first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from trtkit.bench.chart import draw
+from trtkit.bench.contenders import ALONE, OURS, RECIPE
+from trtkit.bench.files import FileRun
+from trtkit.bench.run import Report, Settings, as_dict, bench_run
+from trtkit.files import write_whole
+from trtkit.report.console import console, table
+from trtkit.runtime.slots import mib
+
+
+def show(settings: Settings, json_file: Path | None, chart: Path | None) -> None:
+    """Measure, print, and write the JSON and the chart where they were asked for."""
+    report = bench_run(settings)
+    render(report, console())
+    if json_file is not None:
+        write_whole(json_file, (json.dumps(as_dict(report), indent=2) + "\n").encode())
+    if chart is not None:
+        write_whole(chart, draw(report))
+
+
+def render(report: Report, printer: Console) -> None:
+    settings = report.settings
+    printer.print(f"{settings.model}, {settings.size}x{settings.size}, on {report.device}")
+    for note in report.notes:
+        printer.print(f"note: {note}")
+    _steps(report, printer)
+    _throughput(report, printer)
+    _files(report, printer)
+    if report.peak_memory:
+        taken = ", ".join(f"{name} {mib(size)}" for name, size in report.memory.items())
+        printer.print(f"GPU memory taken: {taken}; peak of the process {mib(report.peak_memory)}")
+    if report.agreement:
+        worst = ", ".join(f"{name} {value:g}" for name, value in report.agreement.items())
+        printer.print(f"worst difference from ours, grey levels: {worst}")
+
+
+def _steps(report: Report, printer: Console) -> None:
+    shown = table(
+        "batch",
+        "network step, host to host",
+        "of ours",
+        "p50 ms",
+        "p90",
+        "p99",
+        "jitter",
+        title="\nLatency (of ours: how many times as long as trtkit takes)",
+    )
+    for batch, found in report.steps.items():
+        ours = found[OURS].p50
+        for name, samples in found.items():
+            p50, p90, p99 = (f"{samples.percentile(p) * 1e3:.2f}" for p in (50, 90, 99))
+            shown.add_row(str(batch), name, f"{samples.p50 / ours:.2f}", p50, p90, p99, f"{samples.jitter:.1%}")
+    printer.print(shown)
+    for batch, stages in report.stages.items():
+        whole = sum(stages.values())
+        parts = ", ".join(f"{name} {seconds / whole:.1%} ({seconds * 1e3:.3f} ms)" for name, seconds in stages.items())
+        printer.print(f"on the GPU at batch {batch}: {parts}")
+
+
+def _throughput(report: Report, printer: Console) -> None:
+    shown = table("batch", "slots busy", "of run alone", "images/s", title="\nThroughput")
+    for batch, found in report.throughput.items():
+        alone = report.alone.get(batch)
+        for slots, value in found.items():
+            shown.add_row(str(batch), str(slots), f"{value / alone:.1%}" if alone else "", f"{value:.1f}")
+        if alone:
+            shown.add_row(str(batch), ALONE, "100.0%", f"{alone:.1f}")
+    printer.print(shown)
+
+
+def _files(report: Report, printer: Console) -> None:
+    ours = report.files[OURS]
+    theirs = report.files.get(RECIPE)
+    title = "File to file"
+    if theirs:
+        title += f": {theirs.seconds / ours.seconds:.1f} times the throughput of the articles' way"
+    shown = table("", "seconds", "stages, seconds summed over threads", title=f"\n{title}")
+    for name, run in report.files.items():
+        shown.add_row(name, f"{run.seconds:.2f}", _stages(run))
+    printer.print(shown)
+
+
+def _stages(run: FileRun) -> str:
+    whole = sum(run.stages.values())
+    return ", ".join(f"{name} {seconds:.2f} ({seconds / whole:.0%})" for name, seconds in run.stages.items())
