@@ -16,6 +16,8 @@ _USUAL = ((0.31, 0.39), (0.69, 0.39))
 """Where eyes lie in a box of OpenCV's frontal cascade, in shares of it."""
 _APART = (0.28, 0.52)
 """Distances between two eyes that are believed, in shares of the box."""
+_DARKEST = 63
+"""The darkest quarter of an equalized picture."""
 _TILT = 0.5
 """The steepest line through two eyes that is believed: the cascade knows upright faces."""
 
@@ -42,7 +44,8 @@ def five_points(grey: Image, eyes: list[Box]) -> NDArray[np.float64]:
 def pupil(grey: Image, box: Box) -> tuple[float, float]:
     """The pupil in an eye's `box`: the median of its dark pixels; the box's centre if there are none.
 
-    Dark is below Otsu's threshold of the equalized crop, within an ellipse that leaves out brow and bag.
+    Dark is below Otsu's threshold of the equalized crop and among its darkest quarter, within an ellipse that leaves
+    out brow and bag: where the white of the eye is brighter than the skin, Otsu alone counts the skin as dark.
     """
     x, y, width, height = box
     top, left = y + height * 3 // 10, x + width // 6
@@ -50,11 +53,12 @@ def pupil(grey: Image, box: Box) -> tuple[float, float]:
     if min(crop.shape) < 3:
         return _centre(box)
     even = cv2.equalizeHist(np.ascontiguousarray(crop))
-    _, dark = cv2.threshold(even, 0, 255, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
+    threshold, _ = cv2.threshold(even, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    dark = even <= min(threshold, _DARKEST)
     within = np.zeros_like(crop)
     middle, radii = (crop.shape[1] // 2, crop.shape[0] // 2), (crop.shape[1] // 2, crop.shape[0] // 2)
     cv2.ellipse(within, middle, radii, 0, 0, 360, 255, -1)
-    rows, columns = np.nonzero((dark > 0) & (within > 0))
+    rows, columns = np.nonzero(dark & (within > 0))
     if rows.size == 0:
         return _centre(box)
     return left + float(np.median(columns)), top + float(np.median(rows))

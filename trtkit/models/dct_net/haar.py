@@ -54,14 +54,20 @@ def find_faces(rgb: Image) -> list[Face]:
 
 
 def _points(rgb: Image, box: tuple[int, int, int, int]) -> NDArray[np.float64]:
-    x, y, width, height = box
-    part = cv2.resize(rgb[y : y + height, x : x + width], (_FACE_SIDE, _FACE_SIDE), interpolation=cv2.INTER_AREA)
+    left, top, width, height = box
+    part = cv2.resize(
+        rgb[top : top + height, left : left + width], (_FACE_SIDE, _FACE_SIDE), interpolation=cv2.INTER_AREA
+    )
     grey = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     upper = grey[: _FACE_SIDE * 6 // 10]
     least = (_FACE_SIDE // 8, _FACE_SIDE // 8)
-    found = [tuple(map(int, eye)) for eye in _cascade("eye").detectMultiScale(upper, 1.05, 4, minSize=least)]
-    points = five_points(grey, [(e[0], e[1], e[2], e[3]) for e in found])
-    return (points + 0.5) * [width / _FACE_SIDE, height / _FACE_SIDE] - 0.5 + [x, y]
+    eyes = [
+        (int(x), int(y), int(w), int(h))
+        for name in ("eye", "eye_tree_eyeglasses")
+        for x, y, w, h in _cascade(name).detectMultiScale(upper, 1.05, 4, minSize=least)
+    ]
+    points = five_points(grey, eyes)
+    return (points + 0.5) * [width / _FACE_SIDE, height / _FACE_SIDE] - 0.5 + [left, top]
 
 
 def _scaled(box: Any, scale: float, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
