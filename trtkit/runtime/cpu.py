@@ -9,7 +9,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,14 +31,17 @@ class CpuBackend:
         ort = need("onnxruntime", "running a network on the CPU")
         options = ort.SessionOptions()
         options.log_severity_level = 3  # errors alone; warnings speak of nodes the user did not write
-        # A memory pattern is planned in the first run and allocated in the second, beside what the first left: twice the
-        # memory for nothing (1000 bytes a pixel instead of 530 for DCT-Net at 1 megapixel, and no faster).
+        # A memory pattern is planned in the first run and allocated in the second, beside what the first left: twice
+        # the memory for nothing (1000 bytes a pixel instead of 530 for DCT-Net at 1 megapixel, and no faster).
         options.enable_mem_pattern = False
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        self._open = lambda: ort.InferenceSession(
-            str(onnx) if isinstance(onnx, Path) else onnx, options, providers=["CPUExecutionProvider"]
-        )
+
+        def fresh() -> Any:
+            content = str(onnx) if isinstance(onnx, Path) else onnx
+            return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+        self._open = fresh
         try:
             self._session = self._open()
         except Exception as error:
