@@ -62,10 +62,31 @@ class ShapeRange(_Strict):
 Profile = dict[str, ShapeRange]
 
 
+class Int8Config(_Strict):
+    """How a network is quantized, and what INT8 may cost on average over pictures, against FP32.
+
+    `keep_fp16`: convolutions or modules, by the names of the graph's nodes, that stay FP16; the first and the last
+    convolution always do. `sad_percent`: most that alpha may move, in percent of all alpha; `psnr`: least PSNR in dB.
+    """
+
+    keep_fp16: list[str] = []
+    sad_percent: float | None = None
+    psnr: float | None = None
+
+
+class Batching(_Strict):
+    """How the server batches a network: pictures a run at most, and how long the first of them waits for others."""
+
+    max_batch: int = Field(default=8, ge=1)
+    max_delay_ms: float = Field(default=5.0, ge=0)
+
+
 class NetworkConfig(_Strict):
     precisions: list[Precision] = Field(min_length=1)
     profiles: list[Profile] = Field(min_length=1)
     tolerance: dict[Precision, float] = {}
+    batching: Batching = Batching()
+    int8: Int8Config = Int8Config()
 
 
 class ModelConfig(_Strict):

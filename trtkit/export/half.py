@@ -54,7 +54,7 @@ def to_half(model: ModelProto, keep_fp32: Iterable[str]) -> ModelProto:
     for node in graph.node:
         floats = [i for i, name in enumerate(node.input) if types.get(name) == TensorProto.FLOAT]
         is_float = bool(floats) or any(types.get(name) == TensorProto.FLOAT for name in node.output)
-        wants_half = is_float and node.op_type not in _TYPE_KEEPING and not _is_kept(node, kept)
+        wants_half = is_float and node.op_type not in _TYPE_KEEPING and not is_kept(node, kept)
         for i in floats:
             name = node.input[i]
             if i in _FIXED_INPUTS.get(node.op_type, ()):
@@ -80,7 +80,7 @@ def to_half(model: ModelProto, keep_fp32: Iterable[str]) -> ModelProto:
     _keep_outputs_float(graph, types, produced_half, nodes)
     replace_nodes(half, nodes)
     del graph.value_info[:]
-    _drop_unused_weights(half)
+    drop_unused_weights(half)
     onnx.helper.set_model_props(half, {p.key: p.value for p in model.metadata_props} | {"precision": "fp16"})
     return half
 
@@ -92,7 +92,8 @@ def _element_types(model: ModelProto) -> dict[str, int]:
     return types
 
 
-def _is_kept(node: NodeProto, kept: set[str]) -> bool:
+def is_kept(node: NodeProto, kept: set[str]) -> bool:
+    """True if `kept` names the node's type, the node itself, or a module around it."""
     return node.op_type in kept or any(
         node.name == prefix or node.name.startswith((f"{prefix}.", f"{prefix}/")) for prefix in kept
     )
@@ -135,7 +136,7 @@ def _keep_outputs_float(
         nodes.append(helper.make_node("Cast", [inner], [output.name], name=f"{output.name}/cast", to=TensorProto.FLOAT))
 
 
-def _drop_unused_weights(model: ModelProto) -> None:
+def drop_unused_weights(model: ModelProto) -> None:
     used = {name for node in model.graph.node for name in node.input}
     kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
     del model.graph.initializer[:]

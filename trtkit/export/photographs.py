@@ -12,7 +12,7 @@ from trtkit.optional import need
 _SHIPPED = ("astronaut", "coffee", "chelsea")
 """Photographs inside scikit-image's wheel (no download): a portrait, a still life, a cat."""
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 
 
 def photographs(folder: Path | None = None, limit: int = 3) -> list[np.ndarray]:
@@ -25,9 +25,9 @@ def photographs(folder: Path | None = None, limit: int = 3) -> list[np.ndarray]:
         return [getattr(data, name)() for name in _SHIPPED[:limit]]
     if not folder.is_dir():
         raise Mistake(f"--images {folder} is not a folder; name a folder of photographs")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)[:limit]
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)[:limit]
     if not files:
-        raise Mistake(f"--images {folder} holds no photograph ({', '.join(sorted(_SUFFIXES))})")
+        raise Mistake(f"--images {folder} holds no photograph ({', '.join(sorted(SUFFIXES))})")
     from trtkit.models.imaging.decode import decode
 
     return [decode(path).rgb for path in files]

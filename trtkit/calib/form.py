@@ -1,0 +1,107 @@
+"""Scales → the INT8 artifact: the typed FP16 form with Q/DQ pairs, compared with FP32, with its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from trtkit import __version__, manifest
+from trtkit.calib import accuracy, placement, qdq
+from trtkit.calib.images import ImageSet
+from trtkit.calib.scales import Scales
+from trtkit.calib.target import Target
+from trtkit.export import half
+from trtkit.export.run import check_form, up_to_date
+from trtkit.manifest import CameOut, MadeOf, MadeWith, Manifest
+from trtkit.runtime.cpu import CpuBackend
+
+FORM = 1
+"""Raised when the same scales would give another graph."""
+
+CHECKED = 16
+"""Of the calibration images, how many INT8 is compared with FP32 on."""
+
+
+def build_key(target: Target, scales_sha256: str, worst: list[str]) -> str:
+    """Of a Q/DQ ONNX: its scales, which hold the FP32 graph's hash, and its placement. `worst`: convolutions that
+    stay FP16 beside those of engines.yaml."""
+    parts: dict[str, Any] = {
+        "form": FORM,
+        "scales": scales_sha256,
+        "keep_fp16": sorted({*target.settings.int8.keep_fp16, *worst}),
+        "keep_fp32": sorted(target.spec.keep_fp32),
+        "trtkit": __version__,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def make(
+    target: Target,
+    chosen: ImageSet,
+    found: Scales,
+    scales_sha256: str,
+    worst: list[str],
+    force: bool,
+    progress: Callable[[str, int, int], None],
+) -> Manifest:
+    """Write the Q/DQ ONNX unless it is up to date. Raises Mistake for a block list that names nothing."""
+    path = target.onnx("int8")
+    key = build_key(target, scales_sha256, worst)
+    if not force and (existing := up_to_date(path, key)):
+        return existing
+    blocked = sorted({*target.settings.int8.keep_fp16, *worst})
+    where = placement.place(target.graph, blocked)
+    typed = half.to_half(target.graph, sorted(target.spec.keep_fp32))
+    content = qdq.insert(typed, target.graph, where, found.limits).SerializeToString(deterministic=True)
+    check_form(content, f"the INT8 form of {target.name}")
+    checks = {
+        "against_fp32": _check(target, chosen, found, content, progress),
+        "tolerance": target.settings.int8.model_dump(exclude={"keep_fp16"}, exclude_none=True)
+        | {"mae": target.settings.tolerance.get("int8")},
+    }
+    parent = target.exact.manifest
+    made = Manifest(
+        kind="onnx",
+        model=target.model.name,
+        network=target.spec.name,
+        style=target.model.style,
+        precision="int8",
+        made_of=MadeOf(
+            weights=parent.made_of.weights, onnx_sha256=parent.came_out.sha256, calibration_sha256=scales_sha256
+        ),
+        made_with=MadeWith(
+            trtkit=__version__,
+            tool="trtkit",
+            version=__version__,
+            flags={
+                "form": FORM,
+                "method": found.key.method,
+                "images": len(found.key.images),
+                "image_source": found.image_source,
+                "int8": list(where.convolutions),
+                "fp16": list(where.left_out),
+                "worst": worst,
+            },
+        ),
+        came_out=CameOut(sha256=hashlib.sha256(content).hexdigest(), size=len(content), checks=checks),
+        build_key=key,
+    )
+    manifest.publish(path, content, made)
+    return made
+
+
+def _check(
+    target: Target, chosen: ImageSet, found: Scales, content: bytes, progress: Callable[[str, int, int], None]
+) -> dict[str, float]:
+    """Figures against FP32 on some of the calibration images: 127 steps cannot be fitted to a picture."""
+    output = target.spec.outputs[0]
+    names = chosen.spread(CHECKED)
+    rows = {}
+    with CpuBackend(target.graph.SerializeToString()) as fp32, CpuBackend(content) as int8:
+        for name, pixels in zip(names, chosen.pixels(names), strict=True):
+            arrays = target.model.sample_inputs(target.spec.name, [pixels], found.key.size)
+            rows[name] = accuracy.figures(output, fp32.run(arrays)[output.name], int8.run(arrays)[output.name])
+            progress("check", len(rows), len(names))
+    return accuracy.summary(rows).figures

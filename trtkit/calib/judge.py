@@ -1,0 +1,26 @@
+"""Is an INT8 form close enough to FP32? The tolerances of engines.yaml, applied to measured figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from trtkit.config import NetworkConfig
+
+
+def excesses(figures: Mapping[str, float], settings: NetworkConfig, precision: str = "int8") -> list[str]:
+    """What passes its tolerance, a phrase each; `figures` are accuracy.summary's. Empty: close enough."""
+    return [phrase for phrase, passed in _compared(figures, settings, precision) if not passed]
+
+
+def _compared(figures: Mapping[str, float], settings: NetworkConfig, precision: str) -> Iterator[tuple[str, bool]]:
+    mean = settings.tolerance.get(precision)  # type: ignore[call-overload]
+    if mean is not None:
+        yield f"a mean error of {figures['mae']:.2f} grey levels (at most {mean:g})", figures["mae"] <= mean
+    if precision != "int8":
+        return
+    if settings.int8.sad_percent is not None and "sad_percent" in figures:
+        most, found = settings.int8.sad_percent, figures["sad_percent"]
+        yield f"a SAD of {found:.2f} % of all alpha (at most {most:g} %)", found <= most
+    if settings.int8.psnr is not None and "psnr" in figures:
+        least, found = settings.int8.psnr, figures["psnr"]
+        yield f"a PSNR of {found:.2f} dB (at least {least:g} dB)", found >= least

@@ -1,0 +1,144 @@
+"""Images → scales → the Q/DQ ONNX: made once for one content, reused while nothing has changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trtkit.calib import collect, form, images, judge, key, placement, scales, sensitivity, thresholds
+from trtkit.calib.images import ImageSet
+from trtkit.calib.scales import Scales, TensorRange
+from trtkit.calib.sensitivity import LayerCost
+from trtkit.calib.target import Target
+from trtkit.calib.thresholds import Method
+from trtkit.errors import CheckFailed, Mistake
+from trtkit.files import sha256
+from trtkit.manifest import Manifest
+
+DEFAULT_METHOD: Method = "percentile"
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how much of it, and of how much."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked for. `keep_worst`: how many of the dearest convolutions stay FP16."""
+
+    images: Path | None = None
+    method: Method = DEFAULT_METHOD
+    limit: int | None = None
+    force: bool = False
+    keep_worst: int = 0
+    sensitivity: bool = False
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """`reason`: why the scales were made (again), None if they were reused. `costs`: dearest first, where asked for.
+    `excesses`: what passes its tolerance, a phrase each."""
+
+    scales: Scales
+    reason: str | None
+    manifest: Manifest
+    costs: list[LayerCost] | None
+    worst: list[str]
+    excesses: list[str]
+    seconds: float
+
+
+def calibrate(target: Target, wish: Wish, progress: Progress = lambda what, done, total: None) -> Calibrated:
+    """Calibrate one network and write its scales and Q/DQ ONNX.
+
+    Raises Mistake for images, a block list or a disk that will not do, and CheckFailed if no finite scale comes of
+    it; no scales are written then.
+    """
+    began = time.perf_counter()
+    chosen = _images(target, wish)
+    onnx_sha256 = target.exact.manifest.came_out.sha256
+    wanted = key.key_of(target.model, target.spec, onnx_sha256, chosen.hashes, target.size, wish.method)
+    found, reason = _reusable(target.scales, wanted, wish.force)
+    if found is None:
+        found = _measure(target, chosen, wanted, wish.method, progress)
+        scales.write(target.scales, found)
+    scales_sha256 = sha256(target.scales)
+    costs = None
+    if wish.sensitivity or wish.keep_worst:
+        costs = _costs(target, chosen, found, scales_sha256, progress)
+    worst = [cost.name for cost in (costs or [])[: wish.keep_worst]]
+    made = form.make(target, chosen, found, scales_sha256, worst, wish.force, progress)
+    excesses = judge.excesses(made.came_out.checks["against_fp32"], target.settings)
+    return Calibrated(found, reason, made, costs, worst, excesses, time.perf_counter() - began)
+
+
+def _images(target: Target, wish: Wish) -> ImageSet:
+    if wish.images is not None:
+        return images.from_folder(wish.images, wish.limit)
+    kind = target.exact.manifest.made_of.weights.kind
+    if kind != "embedded":
+        raise Mistake(
+            f"--images is missing: {target.name} has weights of kind '{kind}', and the drawn set is for the embedded "
+            f"ones alone; right would be: {target.calibrate_command}"
+        )
+    return images.drawn(wish.limit)
+
+
+def _reusable(path: Path, wanted: key.Key, force: bool) -> tuple[Scales | None, str | None]:
+    """The scales at `path` if they are those of the key, else None and why not."""
+    if not path.is_file():
+        return None, "there were no scales"
+    if force:
+        return None, "--force"
+    try:
+        found = scales.read(path)
+    except CheckFailed as error:
+        return None, str(error)
+    reason = key.why_not_same(found.key, wanted)
+    return (found, None) if reason is None else (None, reason)
+
+
+def _measure(target: Target, chosen: ImageSet, wanted: key.Key, method: Method, progress: Progress) -> Scales:
+    everything = placement.place(target.graph, ())
+    flat = 0
+
+    def batches() -> Iterator[dict[str, np.ndarray]]:
+        nonlocal flat
+        for number, pixels in enumerate(chosen.pixels()):
+            flat += int(pixels.min() == pixels.max())
+            yield target.model.sample_inputs(target.spec.name, [pixels], wanted.size)
+            progress("images", number + 1, len(chosen))
+        if flat == len(chosen):
+            raise Mistake(
+                "--images holds only pictures of a single colour (all black, say), which have no range to make "
+                "scales of; name photographs like those the network is for"
+            )
+
+    histograms = collect.collect(target.graph, everything.tensors, batches())
+    found = {}
+    for number, (name, histogram) in enumerate(histograms.items()):
+        found[name] = TensorRange(peak=histogram.peak, limit=thresholds.limit(histogram, method))
+        progress("thresholds", number + 1, len(histograms))
+    return Scales(
+        model=target.model.name, network=target.spec.name, image_source=chosen.source, key=wanted, tensors=found
+    )
+
+
+def _costs(target: Target, chosen: ImageSet, found: Scales, scales_sha256: str, progress: Progress) -> list[LayerCost]:
+    if (kept := sensitivity.read(target.costs, scales_sha256)) is not None:
+        return kept
+    layers = [node.name for node in placement.candidates(target.graph)]
+    names = chosen.spread(sensitivity.IMAGES)
+    batches = [target.model.sample_inputs(target.spec.name, [one], found.key.size) for one in chosen.pixels(names)]
+    done: list[str] = []
+
+    def step(layer: str) -> None:
+        done.append(layer)
+        progress("layers", len(done), len(layers))
+
+    costs = sensitivity.measure(target.graph, layers, found.limits, batches, step)
+    sensitivity.write(target.costs, scales_sha256, costs)
+    return costs

@@ -1,0 +1,68 @@
+"""The scales file: what a calibration found, readable, and for which network and images it holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from trtkit.calib.key import Key
+from trtkit.errors import CheckFailed
+from trtkit.files import write_whole
+
+
+class TensorRange(BaseModel):
+    """`peak`: the largest magnitude seen; `limit`: the largest that INT8 still represents, as 127 steps."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    peak: float
+    limit: float
+
+    @field_validator("peak", "limit")
+    @classmethod
+    def _is_a_range(cls, value: float) -> float:
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"must be a finite number above 0, found {value}")
+        return value
+
+
+class Scales(BaseModel):
+    """One network's calibration. A tensor's scale is its limit / 127, or its group's largest limit / 127."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    model: str
+    network: str
+    image_source: Literal["folder", "drawn"]
+    key: Key
+    tensors: dict[str, TensorRange]
+
+    @property
+    def limits(self) -> dict[str, float]:
+        return {name: found.limit for name, found in self.tensors.items()}
+
+
+def content(scales: Scales) -> bytes:
+    """The canonical JSON: the same calibration gives the same bytes."""
+    # allow_nan: a NaN must not reach the file by any way.
+    return (json.dumps(scales.model_dump(mode="json"), indent=2, allow_nan=False) + "\n").encode()
+
+
+def write(path: Path, scales: Scales) -> None:
+    """Whole or not at all. Raises Mistake when the disk is full or the folder cannot be written."""
+    write_whole(path, content(scales))
+
+
+def read(path: Path) -> Scales:
+    """Raises CheckFailed, naming the file and the key that is wrong, for anything but a scales file."""
+    try:
+        return Scales.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise CheckFailed(f"{path}: {where}: {first['msg']}; calibrate again with --force") from error

@@ -1,0 +1,32 @@
+"""Is there an INT8 form to build from? The one under the artifacts folder, if it belongs to what stands beside it."""
+
+from __future__ import annotations
+
+from trtkit import manifest
+from trtkit.calib import form, scales
+from trtkit.calib.target import Target
+from trtkit.errors import Mistake
+from trtkit.files import sha256
+from trtkit.manifest import Manifest
+
+
+def int8_form(target: Target) -> Manifest:
+    """The manifest of the Q/DQ ONNX at `target.onnx('int8')`. Raises Mistake, with the command that makes it, if there
+    is none, if its scales are another network's, or if they were placed by another block list."""
+    path, command = target.onnx("int8"), target.calibrate_command
+    if not target.scales.is_file() or not path.is_file():
+        raise Mistake(f"{target.name} has no INT8 scales under {target.root}; make them with: {command}")
+    found, exact = scales.read(target.scales), target.exact
+    if found.key.onnx_sha256 != exact.manifest.came_out.sha256:
+        raise Mistake(
+            f"{target.scales} was made for another ONNX (sha256 {found.key.onnx_sha256[:8]}) than {exact.path} "
+            f"({exact.manifest.came_out.sha256[:8]}); calibrate again with: {command}"
+        )
+    record = manifest.read_verified(path)
+    worst = list(record.made_with.flags.get("worst", []))
+    if record.build_key != form.build_key(target, sha256(target.scales), worst):
+        raise Mistake(
+            f"{path} was not made of {target.scales.name} and the block list of engines.yaml as they are now; "
+            f"make it again with: {command}"
+        )
+    return record

@@ -1,0 +1,84 @@
+"""One network under one artifacts folder: what every step of a calibration is about, and where its files lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto
+
+from trtkit import artifacts
+from trtkit.config import Config, NetworkConfig
+from trtkit.export.run import Exported, ensure
+from trtkit.models.spec import Model, NetworkSpec
+
+
+@dataclass(frozen=True)
+class Target:
+    model: Model
+    spec: NetworkSpec
+    root: Path
+    config: Config
+
+    @property
+    def name(self) -> str:
+        """MODEL/NETWORK, for people."""
+        return f"{self.model.folder}/{self.spec.name}"
+
+    @cached_property
+    def settings(self) -> NetworkConfig:
+        return self.config.network(self.model.name, self.spec.name)
+
+    @cached_property
+    def exact(self) -> Exported:
+        """The FP32 ONNX under the root; the embedded one is unpacked there first."""
+        return ensure(self.model, self.spec, "fp32", self.root, self.config)
+
+    @cached_property
+    def graph(self) -> ModelProto:
+        """The FP32 graph, read when it is first needed: what is up to date never needs it."""
+        return onnx.load(self.exact.path)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the first profile's optimum, or the network's own where they are fixed."""
+        image = self.spec.inputs[0]
+        if not {"H", "W"} & set(image.dynamic_axes.values()):
+            return int(image.shape[1]), int(image.shape[2])
+        best = self.settings.profiles[0][image.name].opt
+        return best[1], best[2]
+
+    @property
+    def scales(self) -> Path:
+        return self._file("scales.json")
+
+    @property
+    def costs(self) -> Path:
+        return self._file("sensitivity.json")
+
+    @property
+    def chart(self) -> Path:
+        return self._file("sensitivity.png")
+
+    @property
+    def evaluation(self) -> Path:
+        return self._file("evaluation.json")
+
+    @property
+    def worst_picture(self) -> Path:
+        return self._file("worst.png")
+
+    def onnx(self, precision: str) -> Path:
+        return artifacts.onnx_path(self.root, self.model.folder, self.spec.name, precision)
+
+    @property
+    def calibrate_command(self) -> str:
+        """The very command that calibrates it."""
+        images = "" if self.exact.manifest.made_of.weights.kind == "embedded" else " --images DIR"
+        out = f" --out {self.root}" if self.root != artifacts.DEFAULT_ROOT else ""
+        return f"trtkit calibrate {self.model.called}{images}{out}"
+
+    def _file(self, ending: str) -> Path:
+        return self.root / self.model.folder / f"{self.spec.name}.{ending}"
