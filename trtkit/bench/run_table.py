@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 from rich.console import Console
 
-from trtkit.bench.chart import draw
 from trtkit.bench.contenders import ALONE, OURS, RECIPE
 from trtkit.bench.files import FileRun
-from trtkit.bench.run import Report, Settings, as_dict, bench_run
-from trtkit.files import write_whole
-from trtkit.report.console import console, table
+from trtkit.bench.run import Report
+from trtkit.report.console import table
 from trtkit.runtime.slots import mib
-
-
-def show(settings: Settings, json_file: Path | None, chart: Path | None) -> None:
-    """Measure, print, and write the JSON and the chart where they were asked for."""
-    report = bench_run(settings)
-    render(report, console())
-    if json_file is not None:
-        write_whole(json_file, (json.dumps(as_dict(report), indent=2) + "\n").encode())
-    if chart is not None:
-        write_whole(chart, draw(report))
 
 
 def render(report: Report, printer: Console) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from trtkit.bench import host
+from trtkit.bench import chart, host, run, run_table
 from trtkit.files import write_whole
 from trtkit.report.console import console
 
@@ -15,6 +15,14 @@ def show_host(photo: Path | None, rounds: int, json_file: Path | None) -> None:
     report = host.bench_host(photo, rounds)
     host.render(report, console())
     keep(host.as_dict(report), json_file)
+
+
+def show_run(settings: run.Settings, json_file: Path | None, chart_file: Path | None) -> None:
+    report = run.bench_run(settings)
+    run_table.render(report, console())
+    keep(run.as_dict(report), json_file)
+    if chart_file is not None:
+        write_whole(chart_file, chart.draw(report))
 
 
 def keep(figures: dict[str, Any], json_file: Path | None) -> None:
