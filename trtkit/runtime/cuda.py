@@ -45,11 +45,15 @@ def load(request: Request) -> Opened:
 
 
 def onnx_file(request: Request, half: bool) -> Path | None:
-    """The exported FP16 form (where `half`), else the exported FP32 form, else the one in the package.
+    """The exported FP16 form (where `half`), else the exported FP32 form, else the one in the package; or the exported
+    form in the precision asked for, if one was.
 
     An FP16 form of other weights than the FP32 form beside it is left over from an earlier export: it does not count.
     """
     model, network = request.model, request.spec.name
+    if request.precision:
+        exact = artifacts.onnx_path(request.root, model.folder, network, request.precision)
+        return exact if exact.is_file() else None
     single = artifacts.onnx_path(request.root, model.folder, network, "fp32")
     halved = artifacts.onnx_path(request.root, model.folder, network, "fp16")
     if half and halved.is_file():

@@ -21,15 +21,17 @@ def find(request: Request, builder: str) -> Path | str:
     capability = capability_of(request.ordinal)
     if capability is None:
         return "this machine shows no NVIDIA GPU"
-    model, network = request.model.name, request.spec.name
-    for precision in PRECISIONS:
-        path = artifacts.engine_path(request.root, model, network, precision, capability, builder)
+    network = request.spec.name
+    for precision in (request.precision,) if request.precision else PRECISIONS:
+        path = artifacts.engine_path(request.root, request.model.folder, network, precision, capability, builder)
         if path.is_file():
             return path
     sm = artifacts.sm(capability)
+    wanted = f" in {request.precision}" if request.precision else ""
+    option = f" --precision {request.precision}" if request.precision else ""
     return (
-        f"{request.root / model} has no {builder} engine of {network} for {sm} "
-        f"(trtkit build {model} --gpu {sm} --builder {builder})"
+        f"{request.root / request.model.folder} has no {builder} engine of {network} for {sm}{wanted} "
+        f"(trtkit build {request.model.called} --gpu {sm} --builder {builder}{option})"
     )
 
 

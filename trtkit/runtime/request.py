@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from trtkit.config import Config
+from trtkit.config import Config, Precision
 from trtkit.manifest import Manifest
 from trtkit.models.spec import Model, NetworkSpec
 from trtkit.runtime.backend import Backend
@@ -13,7 +13,7 @@ from trtkit.runtime.backend import Backend
 
 @dataclass(frozen=True)
 class Request:
-    """`ordinal` counts GPUs in CUDA's order."""
+    """`ordinal` counts GPUs in CUDA's order; `precision`, if given, is the only one that will do."""
 
     model: Model
     spec: NetworkSpec
@@ -21,6 +21,7 @@ class Request:
     ordinal: int
     slots: int
     config: Config
+    precision: Precision | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from types import ModuleType
 from trtkit import config as configuration
 from trtkit import manifest
 from trtkit.artifacts import folder_of
-from trtkit.config import Config
+from trtkit.config import Config, Precision
 from trtkit.errors import CheckFailed, MissingComponent, Mistake
 from trtkit.manifest import Manifest
 from trtkit.models.spec import Model, NetworkSpec
@@ -50,19 +50,21 @@ def load(
     device: int = 0,
     slots: int = DEFAULT_SLOTS,
     config: Config | None = None,
+    precision: Precision | None = None,
 ) -> Loaded:
     """Open `spec` on `backend`; its file is judged by its manifest before it is loaded.
 
     'auto' takes the best backend that really runs here: an engine for this GPU under `root`, else the ONNX file on
     the GPU, else on the CPU. A named backend that cannot run raises MissingComponent with the reason. `device` counts
-    GPUs in CUDA's order; `slots` is how many requests a GPU backend holds at once.
+    GPUs in CUDA's order; `slots` is how many requests a GPU backend holds at once; `precision`, if given, is the
+    only one that will do.
     """
     if backend not in NAMES:
         raise Mistake(f"--backend {backend} is not known; choose one of: {', '.join(NAMES)}")
     if backend == "cpu":
-        return _loaded(_on_cpu(model, spec, root), model, spec, "")
+        return _loaded(_on_cpu(model, spec, root, precision), model, spec, "")
     machine.check_ordinal(device)
-    request = Request(model, spec, root, device, slots, config or configuration.load())
+    request = Request(model, spec, root, device, slots, config or configuration.load(), precision)
     if backend != AUTO:
         chosen = GPU_BACKENDS[backend]
         reason = chosen.refusal(request)
@@ -80,14 +82,18 @@ def load(
             except (MissingComponent, CheckFailed) as error:  # it looked usable and was not: the next best is tried
                 reason = str(error)
         reasons.append(f"not {name}: {reason}")
-    return _loaded(_on_cpu(model, spec, root), model, spec, _shortened(reasons))
+    return _loaded(_on_cpu(model, spec, root, precision), model, spec, _shortened(reasons))
 
 
-def _on_cpu(model: Model, spec: NetworkSpec, root: Path) -> Opened:
+def _on_cpu(model: Model, spec: NetworkSpec, root: Path, precision: Precision | None) -> Opened:
     from trtkit.runtime.cpu import CpuBackend
 
-    request = Request(model, spec, root, 0, 1, Config.model_construct(models={}))
-    path = cuda.onnx_file(request, half=False) or model.embedded_onnx(spec.name)
+    request = Request(model, spec, root, 0, 1, Config.model_construct(models={}), precision)
+    path = cuda.onnx_file(request, half=False)
+    if path is None:
+        if precision:
+            raise Mistake(f"{root / model.folder} has no {precision} ONNX file of {spec.name}; export it first")
+        path = model.embedded_onnx(spec.name)
     record = manifest.read_verified(path)
     return Opened(CpuBackend(path), record, path)
 
