@@ -1,4 +1,7 @@
-"""Where artifacts lie: ARTIFACTS/MODEL/NETWORK.PRECISION[.smCC.BUILDER].{onnx,engine}."""
+"""Where artifacts lie: ARTIFACTS/FOLDER/NETWORK.PRECISION[.smCC.BUILDER].{onnx,engine}.
+
+FOLDER is MODEL, or MODEL-STYLE for one of the other sets of weights a model has.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,20 @@ from pathlib import Path
 DEFAULT_ROOT = Path("artifacts")
 
 
+def folder_of(model: str, style: str | None) -> str:
+    """'dct_net', or 'dct_net-anime'."""
+    return f"{model}-{style}" if style else model
+
+
 def sm(compute_capability: str) -> str:
     """'8.6' → 'sm86', '12.0' → 'sm120'."""
     return "sm" + compute_capability.replace(".", "")
 
 
-def onnx_path(root: Path, model: str, network: str, precision: str) -> Path:
-    return root / model / f"{network}.{precision}.onnx"
+def onnx_path(root: Path, folder: str, network: str, precision: str) -> Path:
+    return root / folder / f"{network}.{precision}.onnx"
 
 
-def engine_path(root: Path, model: str, network: str, precision: str, capability: str, builder: str) -> Path:
+def engine_path(root: Path, folder: str, network: str, precision: str, capability: str, builder: str) -> Path:
     """One file per compute capability, not per card: L4 and RTX 4090 are both sm89."""
-    return root / model / f"{network}.{precision}.{sm(capability)}.{builder}.engine"
+    return root / folder / f"{network}.{precision}.{sm(capability)}.{builder}.engine"

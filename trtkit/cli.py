@@ -32,6 +32,18 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Make it again even i
 ImagesOption = Annotated[
     Path | None, typer.Option("--images", help="Folder of photographs to check on (default: scikit-image's).")
 ]
+StyleOption = Annotated[
+    str | None,
+    typer.Option(
+        help="dct_net: anime, 3d, handdrawn, sketch, artstyle, sd-design or sd-illustration; default: trtkit's own."
+    ),
+]
+BackendOption = Annotated[
+    Literal["auto", "tensorrt", "tensorrt-rtx", "cuda", "cpu"],
+    typer.Option(help="What runs the network; auto: the best that really runs here."),
+]
+DeviceOption = Annotated[int, typer.Option(min=0, help="Number of the GPU, in CUDA's order.")]
+SlotsOption = Annotated[int, typer.Option(min=1, help="Requests a GPU holds at once.")]
 ARTIFACTS = Path("artifacts")
 
 
@@ -89,11 +101,16 @@ def pull(
 
 @app.command()
 def export(
-    model: Annotated[str, typer.Argument(help="cv_unet")],
+    model: Annotated[str, typer.Argument(help="cv_unet, dct_net")],
     precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="fp16: typed, with its FP32 islands.")] = "fp32",
     weights: Annotated[
-        Path | None, typer.Option(help="A checkpoint (.safetensors, .pth); default: the embedded weights.")
+        Path | None,
+        typer.Option(
+            help="A checkpoint (.safetensors, .pth), for dct_net a folder with cartoon_bg.pb and cartoon_h.pb; "
+            "default: the embedded weights."
+        ),
     ] = None,
+    style: StyleOption = None,
     out: OutRootOption = ARTIFACTS,
     images: ImagesOption = None,
     force: ForceOption = False,
@@ -102,7 +119,7 @@ def export(
     """Export a model's networks to ONNX and check them against the source network on real photographs."""
     from trtkit.report import exporting
 
-    exporting.show(model, precision, weights, out, images, force, config)
+    exporting.show(model, precision, weights, style, out, images, force, config)
 
 
 @app.command()
@@ -114,6 +131,7 @@ def build(
         Literal["auto", "tensorrt-rtx", "tensorrt"],
         typer.Option(help="auto: tensorrt on that very GPU where it is installed, else tensorrt-rtx."),
     ] = "auto",
+    style: StyleOption = None,
     out: OutRootOption = ARTIFACTS,
     images: ImagesOption = None,
     force: ForceOption = False,
@@ -123,7 +141,7 @@ def build(
     """Build engines for the GPUs you name; TensorRT-RTX needs no GPU for it."""
     from trtkit.report import building
 
-    building.show(models or [], gpu or [], precision, builder, out, images, force, config, summary)
+    building.show(models or [], gpu or [], precision, builder, style, out, images, force, config, summary)
 
 
 @app.command()
@@ -131,6 +149,7 @@ def infer(
     pictures: Annotated[list[str], typer.Argument(help="Pictures, folders or glob patterns.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file, or folder for several.")] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="cv_unet, dct_net")] = "cv_unet",
+    style: StyleOption = None,
     size: Annotated[
         int | None, typer.Option(min=64, help="cv_unet: side of the canvas the network sees (512).")
     ] = None,
@@ -156,7 +175,8 @@ def infer(
     file_format: Annotated[
         Literal["png", "webp", "jpg"], typer.Option("--format", help="Where --out does not name a file.")
     ] = "png",
-    backend: Annotated[Literal["auto", "cpu"], typer.Option(help="What runs the network.")] = "auto",
+    backend: BackendOption = "auto",
+    device: DeviceOption = 0,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a network run.")] = 1,
     max_megapixels: Annotated[float, typer.Option(min=0.001, help="Refuse larger pictures.")] = 100,
     root: RootOption = ARTIFACTS,
@@ -167,7 +187,9 @@ def infer(
     asked = {"size": size, "background": background, "alpha_only": alpha_only or None}
     asked |= {"mode": mode, "no_faces": no_faces or None, "head_mask": head_mask, "max_memory": max_memory}
     options = {name: value for name, value in asked.items() if value is not None}
-    raise typer.Exit(inferring.show(pictures, out, model, options, file_format, backend, batch, max_megapixels, root))
+    raise typer.Exit(
+        inferring.show(pictures, out, model, style, options, file_format, backend, device, batch, max_megapixels, root)
+    )
 
 
 @app.command()
@@ -184,6 +206,40 @@ def compare(
 
 
 @app.command()
+def serve(
+    models: Annotated[list[str] | None, typer.Argument(help="Models to serve (default: all).")] = None,
+    host: Annotated[str, typer.Option(help="Address; any but this machine's own demands API keys.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    backend: BackendOption = "auto",
+    device: Annotated[list[int] | None, typer.Option("--device", help="A GPU, in CUDA's order; repeatable (0).")] = None,
+    api_keys: Annotated[
+        Path | None, typer.Option(help="File of API keys, one a line (default: $TRTKIT_API_KEYS, by commas).")
+    ] = None,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="No keys, whoever can reach the address.")] = False,
+    cors: Annotated[list[str] | None, typer.Option("--cors", help="An origin whose pages may call; repeatable.")] = None,
+    queue: Annotated[int, typer.Option(min=1, help="Requests under way at most; more are told to come back.")] = 64,
+    max_upload: Annotated[float, typer.Option(min=0.001, help="MiB of a request's body.")] = 32,
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help="Of a picture; 9 is 3000x3000.")] = 9,
+    time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds from a request to its answer.")] = 10,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that decode and encode (default: one a core).")
+    ] = None,
+    access_log: Annotated[bool, typer.Option(help="A line for each request, JSON on stderr.")] = True,
+    root: RootOption = ARTIFACTS,
+    config: ConfigOption = None,
+) -> None:
+    """Serve models over HTTP: pictures in, pictures out, in batches, within limits."""
+    from trtkit.report import serving
+    from trtkit.serve.limits import Limits
+
+    bounds = {"queue": queue, "upload": int(max_upload * (1 << 20)), "megapixels": max_megapixels}
+    limits = Limits(**bounds, seconds=time_limit, **({} if workers is None else {"workers": workers}))  # type: ignore[arg-type]
+    serving.show(
+        models or [], host, port, backend, device or [0], limits, api_keys, no_auth, cors or [], access_log, root, config
+    )
+
+
+@app.command()
 def inspect(file: Annotated[Path, typer.Argument(help="An ONNX file or engine.")]) -> None:
     """Say what an artifact is, from what it was made, and for what."""
     from trtkit.report import artifact
@@ -197,6 +253,37 @@ def verify(files: Annotated[list[Path], typer.Argument(help="Artifacts, or folde
     from trtkit.report import artifact
 
     raise typer.Exit(artifact.verify(files))
+
+
+@bench_app.command("run")
+def bench_run(
+    model: Annotated[str, typer.Argument(help="cv_unet, dct_net")] = "cv_unet",
+    backend: BackendOption = "auto",
+    device: DeviceOption = 0,
+    batch: Annotated[list[int] | None, typer.Option(min=1, help="A batch size; repeatable (1, 2, 4, 8).")] = None,
+    slots: SlotsOption = 3,
+    size: Annotated[int, typer.Option(min=16, help="Side of the square the network is given.")] = 512,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 10,
+    each: Annotated[int, typer.Option(min=1, help="Runs of each contender a round.")] = 10,
+    photo: Annotated[Path | None, typer.Option(help="A photograph (default: a made 3-megapixel JPEG).")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="The checkpoint for the PyTorch peers (default: the embedded weights).")
+    ] = None,
+    peers: Annotated[bool, typer.Option(help="Measure what else one would use, too, where it is installed.")] = True,
+    compiled: Annotated[bool, typer.Option(help="With torch.compile among them; it compiles for a while.")] = True,
+    root: RootOption = ARTIFACTS,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here, too.")] = None,
+    chart: Annotated[Path | None, typer.Option(help="Draw the latencies into this PNG.")] = None,
+) -> None:
+    """Latency, throughput and stages of a model on a backend, beside PyTorch, ONNX Runtime and the articles' way."""
+    from trtkit.bench.run import Settings
+    from trtkit.report import benching
+
+    batches = tuple(batch or (1, 2, 4, 8))
+    asked = Settings(
+        model, backend, device, batches, slots, size, rounds, each, photo, root, weights, peers, compiled
+    )
+    benching.show_run(asked, json_file, chart)
 
 
 @bench_app.command("host")

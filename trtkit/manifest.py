@@ -83,6 +83,8 @@ class Manifest(_Part):
     kind: Literal["onnx", "engine"]
     model: str
     network: str
+    style: str | None = None
+    """The set of weights among those a model has (DCT-Net's 'anime'); None for the model's own."""
     precision: str
     made_of: MadeOf
     made_with: MadeWith
@@ -157,9 +159,8 @@ def read_verified(artifact: Path) -> Manifest:
 
 def mending_command(manifest: Manifest) -> str:
     """'make it again with: trtkit …' for this artifact."""
+    name = f"{manifest.model} --style {manifest.style}" if manifest.style else manifest.model
     if manifest.kind == "engine":
-        command = (
-            f"trtkit build {manifest.model} --gpu sm{(manifest.made_for.compute_capability or '').replace('.', '')}"
-        )
+        command = f"trtkit build {name} --gpu sm{(manifest.made_for.compute_capability or '').replace('.', '')}"
         return f"make it again with: {command} --precision {manifest.precision} --force"
-    return f"make it again with: trtkit export {manifest.model} --precision {manifest.precision} --force"
+    return f"make it again with: trtkit export {name} --precision {manifest.precision} --force"

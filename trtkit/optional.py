@@ -16,6 +16,8 @@ EXTRA_OF = {
     "torch": "export",
     "onnxscript": "export",
     "safetensors": "export",
+    "tensorboardX": "export",
+    "google": "export",
     "skimage": "export",
     "modelscope_hub": "hub",
     "onnxruntime": "cpu",
@@ -25,6 +27,11 @@ EXTRA_OF = {
     "tensorrt_lean": "tensorrt",
     "pycuda": "cuda",
     "cuda": "cuda",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "httptools": "serve",
+    "python_multipart": "serve",
+    "prometheus_client": "serve",
 }
 """Module name → the extra of pyproject.toml that installs it."""
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import trtkit
 from trtkit import manifest as manifests
-from trtkit.artifacts import engine_path, sm
+from trtkit.artifacts import engine_path, folder_of, sm
 from trtkit.build_engines.build_key import build_key, plain_profiles, why_build
 from trtkit.build_engines.builder import Builder, Built, Progress
 from trtkit.build_engines.lock import building
@@ -101,7 +101,7 @@ def build_engine(
         return Outcome(onnx, "served by onnxruntime", source, f"{onnx}: {choice.sentence}", time.monotonic() - started)
 
     job = _Job(choice, gpu.compute_capability, precision, onnx, source, settings)
-    target = engine_path(root, model, network, precision, job.capability, job.builder.name)
+    target = engine_path(root, folder_of(model, source.style), network, precision, job.capability, job.builder.name)
     key = job.key()
     if not force and why_build(target, key) is None:
         return _up_to_date(target, started)
@@ -143,6 +143,7 @@ class _Job:
             kind="engine",
             model=self.source.model,
             network=self.source.network,
+            style=self.source.style,
             precision=self.precision,
             made_of=MadeOf(
                 weights=self.source.made_of.weights,

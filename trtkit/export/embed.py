@@ -13,7 +13,7 @@ import onnx
 
 from trtkit import __version__, manifest, models
 from trtkit.export.half_storage import compress
-from trtkit.export.run import FORM_VERSION, _came_out, _key, embedded_onnx, export_checked
+from trtkit.export.run import FORM_VERSION, _came_out, _key, export_checked
 from trtkit.files import sha256, write_whole
 from trtkit.manifest import MadeOf, MadeWith, Manifest, WeightsRecord
 from trtkit.models.spec import Weights
@@ -28,7 +28,7 @@ def embed(model_name: str, network: str, weights: Path, note: str = "") -> Path:
         write_whole(shipped.path, weights.read_bytes())
     content, checks, exporter = export_checked(model, spec, shipped, None)
     stored = compress(onnx.load_from_string(content)).SerializeToString(deterministic=True)
-    path = embedded_onnx(model, spec)
+    path = model.embedded_onnx(spec.name)
     made = Manifest(
         kind="onnx",
         model=model.name,

@@ -19,7 +19,7 @@ from onnx import ModelProto
 
 from trtkit import __version__, artifacts, manifest
 from trtkit.config import Config
-from trtkit.errors import CheckFailed, Mistake, TrtkitError
+from trtkit.errors import CheckFailed, TrtkitError
 from trtkit.export import half, half_range, half_storage, parity
 from trtkit.export.photographs import photographs
 from trtkit.files import sha256
@@ -44,14 +44,9 @@ class Exported:
     seconds: float
 
 
-def embedded_onnx(model: Model, spec: NetworkSpec) -> Path:
-    """The ONNX inside the package, on the network's embedded weights."""
-    return model.embedded_dir / f"{spec.name}.fp32.onnx"
-
-
 def embedded_weights(model: Model, spec: NetworkSpec) -> Weights:
     path = model.embedded_dir / f"{spec.name}.safetensors"
-    record = manifest.read(embedded_onnx(model, spec)).made_of.weights
+    record = manifest.read(model.embedded_onnx(spec.name)).made_of.weights
     return Weights("embedded", path, record.sha256, record.note)
 
 
@@ -67,9 +62,11 @@ def export(
 ) -> Exported:
     """Export one network from `weights` (default: the embedded ones) through torch, checked on photographs.
 
+    `weights` is what --weights named; which file of it is this network's, the model says.
+
     FP16 is derived from the FP32 form, which is made first. Raises CheckFailed past the tolerance.
     """
-    chosen = Weights("file", weights, _hash_of(weights)) if weights else embedded_weights(model, spec)
+    chosen = _given_weights(model, spec, weights) if weights else embedded_weights(model, spec)
     exact = _export_fp32(model, spec, chosen, root, images, force)
     return exact if precision == "fp32" else _derive_half(model, spec, exact.path, root, config, images, force)
 
@@ -81,7 +78,7 @@ def ensure(
 
     Needs no torch: the embedded ONNX was exported and checked before it was shipped.
     """
-    path = artifacts.onnx_path(root, model.name, spec.name, "fp32")
+    path = artifacts.onnx_path(root, model.folder, spec.name, "fp32")
     if path.is_file() and not _embedded_but_old(path, model, spec):
         exact = Exported(path, manifest.read_verified(path), False, 0.0)
     else:
@@ -89,10 +86,9 @@ def ensure(
     return exact if precision == "fp32" else _derive_half(model, spec, exact.path, root, config, images, False)
 
 
-def _hash_of(weights: Path) -> str:
-    if not weights.is_file():
-        raise Mistake(f"--weights {weights} does not exist; name a checkpoint (.safetensors, .pth, .pt)")
-    return sha256(weights)
+def _given_weights(model: Model, spec: NetworkSpec, given: Path) -> Weights:
+    path = model.find_weights(spec.name, given)
+    return Weights("file", path, sha256(path))
 
 
 def _embedded_but_old(path: Path, model: Model, spec: NetworkSpec) -> bool:
@@ -103,7 +99,7 @@ def _embedded_but_old(path: Path, model: Model, spec: NetworkSpec) -> bool:
 
 def _unpack_embedded(model: Model, spec: NetworkSpec, path: Path) -> Exported:
     began = time.perf_counter()
-    source = embedded_onnx(model, spec)
+    source = model.embedded_onnx(spec.name)
     shipped = manifest.read_verified(source)
     content = half_storage.expand(onnx.load(source)).SerializeToString(deterministic=True)
     made = shipped.model_copy(update={"came_out": _came_out(content, shipped.came_out.checks)})
@@ -115,7 +111,7 @@ def _export_fp32(
     model: Model, spec: NetworkSpec, weights: Weights, root: Path, images: Path | None, force: bool
 ) -> Exported:
     began = time.perf_counter()
-    path = artifacts.onnx_path(root, model.name, spec.name, "fp32")
+    path = artifacts.onnx_path(root, model.folder, spec.name, "fp32")
     key = _key(weights=weights.sha256, torch=_version("torch"))
     if not force and (existing := up_to_date(path, key)):
         return Exported(path, existing, False, time.perf_counter() - began)
@@ -124,6 +120,7 @@ def _export_fp32(
         kind="onnx",
         model=model.name,
         network=spec.name,
+        style=model.style,
         precision="fp32",
         made_of=MadeOf(weights=WeightsRecord(kind=weights.kind, sha256=weights.sha256, note=weights.note)),
         made_with=MadeWith(trtkit=__version__, tool="torch.onnx", version=exporter, flags={"form": FORM_VERSION}),
@@ -167,7 +164,7 @@ def _derive_half(
     model: Model, spec: NetworkSpec, fp32: Path, root: Path, config: Config, images: Path | None, force: bool
 ) -> Exported:
     began = time.perf_counter()
-    path = artifacts.onnx_path(root, model.name, spec.name, "fp16")
+    path = artifacts.onnx_path(root, model.folder, spec.name, "fp16")
     parent = manifest.read_verified(fp32)
     kept = sorted(spec.keep_fp32)
     key = _key(onnx=parent.came_out.sha256, keep_fp32=kept, trtkit=__version__)
@@ -183,6 +180,7 @@ def _derive_half(
         kind="onnx",
         model=model.name,
         network=spec.name,
+        style=model.style,
         precision="fp16",
         made_of=MadeOf(weights=parent.made_of.weights, onnx_sha256=parent.came_out.sha256),
         made_with=MadeWith(

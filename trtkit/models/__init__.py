@@ -10,7 +10,7 @@ from trtkit.errors import Mistake
 if TYPE_CHECKING:
     from trtkit.models.spec import Model
 
-NAMES = ("cv_unet",)
+NAMES = ("cv_unet", "dct_net")
 
 
 def get(name: str) -> Model:

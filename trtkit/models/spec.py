@@ -7,13 +7,18 @@ nothing else in the project repeats a tensor's name, dtype or layout.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from trtkit.artifacts import folder_of
 from trtkit.errors import Mistake
+from trtkit.models.served import ServedOption
+from trtkit.models.weights import one_file
 
 if TYPE_CHECKING:
+    from trtkit.models.imported.chain import Chain
+    from trtkit.models.imported.chain_file import ChainRecord
     from trtkit.models.pipeline import Pipeline
     from trtkit.runtime.backend import Backend
 
@@ -74,6 +79,18 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class FrozenGraph:
+    """An official TensorFlow graph: its file in a snapshot, the nodes to feed and to fetch (the first input is the
+    picture), and the pipeline on the chain of networks that an import makes of it
+    (`open_pipeline(chain, record, options, limit_megapixels)`)."""
+
+    file_name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    open_pipeline: Callable[[Chain, ChainRecord, Mapping[str, Any], float], Pipeline]
+
+
+@dataclass(frozen=True)
 class Model:
     """A model: its networks, how to load their source modules, and its pipeline.
 
@@ -85,6 +102,9 @@ class Model:
     `options` are what the user gave on the command line or in the query, and an option that the model does not
     have is a Mistake (`take_options`). `sample_inputs(network, photographs, size)` turns RGB photographs into one
     network input batch for export checks and calibration: the model's own preprocessing.
+    `find_weights(network, given)` is the file of that network in what --weights named, and `takes_weights` says to
+    people what that may be. `styles` are the other sets of weights the same networks exist with; `style` is the one
+    chosen, None for the model's own.
     """
 
     name: str
@@ -96,9 +116,45 @@ class Model:
     official_id: str
     result_tag: str
     open_pipeline: Callable[[Mapping[str, Backend], Mapping[str, Any], float], Pipeline]
+    served: tuple[ServedOption, ...] = ()
+    """The options that a request to the server may set."""
+    find_weights: Callable[[str, Path], Path] = one_file
+    takes_weights: str = "a checkpoint (.safetensors, .pth, .pt)"
+    styles: tuple[str, ...] = ()
+    style: str | None = None
+    frozen: FrozenGraph | None = None
+    """The official graph that is imported rather than read into a network of trtkit's."""
 
     def network(self, name: str) -> NetworkSpec:
         return next(n for n in self.networks if n.name == name)
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder its artifacts lie in: MODEL, or MODEL-STYLE."""
+        return folder_of(self.name, self.style)
+
+    @property
+    def called(self) -> str:
+        """How a command names it: 'dct_net', or 'dct_net --style anime'."""
+        return f"{self.name} --style {self.style}" if self.style else self.name
+
+    def styled(self, style: str | None) -> Model:
+        """This model with the weights of `style`. Raises Mistake for a style it does not have."""
+        if style is None:
+            return self
+        if style not in self.styles:
+            known = f"its styles: {', '.join(self.styles)}" if self.styles else "it has no styles"
+            raise Mistake(f"--style {style} is not one of {self.name}'s; {known}")
+        return replace(self, style=style)
+
+    def embedded_onnx(self, network: str) -> Path:
+        """The ONNX inside the package, on the embedded weights. Raises Mistake for a style: those ship with none."""
+        if self.style:
+            raise Mistake(
+                f"no weights for style '{self.style}' of {self.name}; right would be: trtkit export {self.called} "
+                f"--weights DIR, where DIR is {self.takes_weights}"
+            )
+        return self.embedded_dir / f"{network}.fp32.onnx"
 
 
 def take_options(kind: type[OptionsT], given: Mapping[str, Any], model: str) -> OptionsT:

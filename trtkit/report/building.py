@@ -15,6 +15,7 @@ from trtkit.config import Config, Precision
 from trtkit.errors import Mistake
 from trtkit.export.run import ensure
 from trtkit.files import write_whole
+from trtkit.models.spec import Model
 from trtkit.report.console import console, table
 
 COLUMNS = ("network", "GPU", "cc", "state", "file", "Half", "Int8", "activations + weights", "executed")
@@ -28,6 +29,7 @@ def show(
     gpus: list[str],
     precision: Precision,
     builder: str,
+    style: str | None,
     out: Path,
     images: Path | None,
     force: bool,
@@ -46,8 +48,12 @@ def show(
     began = time.perf_counter()
     printer = console()
     rows: list[Row] = []
-    for name in names or models.NAMES:
-        rows += _build_model(printer, name, gpus, precision, builder, out, images, force, settings)
+    # With no names every model is built, which a style narrows to those that have it.
+    chosen = [models.get(name) for name in names or models.NAMES]
+    if style and not names:
+        chosen = [model for model in chosen if model.styles]
+    for model in [model.styled(style) for model in chosen]:
+        rows += _build_model(printer, model, gpus, precision, builder, out, images, force, settings)
     cells = [_cells(row, settings) for row in rows]
     shown = table(*COLUMNS)
     for line in cells:
@@ -64,7 +70,7 @@ def show(
 
 def _build_model(
     printer: Console,
-    name: str,
+    model: Model,
     gpus: list[str],
     precision: Precision,
     builder: str,
@@ -73,21 +79,20 @@ def _build_model(
     force: bool,
     settings: Config,
 ) -> list[Row]:
-    model = models.get(name)
     rows: list[Row] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=printer, transient=True) as bar:
         for network in model.networks:
-            task = bar.add_task(f"{name}/{network.name} ONNX", total=None)
+            task = bar.add_task(f"{model.folder}/{network.name} ONNX", total=None)
             onnx = ensure(model, network, precision, out, settings, images)
-            bar.update(task, description=f"{name}/{network.name} engines")
+            bar.update(task, description=f"{model.folder}/{network.name} engines")
 
             def progress(phase: str, done: int, total: int, task: TaskID = task) -> None:
                 if phase.startswith("Building engine"):
                     bar.update(task, completed=done, total=total)
 
             outcomes = build_engines(
-                model=name,
+                model=model.name,
                 network=network.name,
                 precision=precision,
                 gpu_names=gpus,
@@ -98,7 +103,8 @@ def _build_model(
                 force=force,
                 progress=progress,
             )
-            rows += [(f"{name}/{network.name}", gpu, outcome) for gpu, outcome in zip(gpus, outcomes, strict=True)]
+            title = f"{model.folder}/{network.name}"
+            rows += [(title, gpu, outcome) for gpu, outcome in zip(gpus, outcomes, strict=True)]
             bar.remove_task(task)
     return rows
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from trtkit import config as configuration
 from trtkit import models
-from trtkit.errors import Mistake
 from trtkit.export.parity import worst
 from trtkit.export.run import Exported, export
 from trtkit.report.console import console
@@ -16,19 +15,18 @@ def show(
     model: str,
     precision: str,
     weights: Path | None,
+    style: str | None,
     out: Path,
     images: Path | None,
     force: bool,
     config: Path | None,
 ) -> None:
     """Raises the first network's error; the networks before it stand."""
-    chosen = models.get(model)
-    if weights is not None and len(chosen.networks) > 1:
-        raise Mistake(f"--weights {weights} is one file, but {model} has {len(chosen.networks)} networks")
+    chosen = models.get(model).styled(style)
     settings = configuration.load(config)
     printer = console()
     for network in chosen.networks:
-        with printer.status(f"exporting {model}/{network.name} ({precision})"):
+        with printer.status(f"exporting {chosen.folder}/{network.name} ({precision})"):
             done = export(chosen, network, precision, out, settings, weights, images, force)
         printer.print(sentence(done))
 
@@ -45,4 +43,12 @@ def sentence(done: Exported) -> str:
             label, value = worst(record.came_out.checks[check], "max")
             mean = worst(record.came_out.checks[check], "mean")[1]
             figures.append(f"at most {value:g} grey levels from {reference} (at {label}; mean {mean:.4f})")
-    return "  ".join([str(done.path), f"{record.came_out.size / 1e6:.1f} MB", f"{weights.kind} weights{note}", *figures, f"[{state}]"])
+    return "  ".join(
+        [
+            str(done.path),
+            f"{record.came_out.size / 1e6:.1f} MB",
+            f"{weights.kind} weights{note}",
+            *figures,
+            f"[{state}]",
+        ]
+    )

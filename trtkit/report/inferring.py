@@ -21,22 +21,26 @@ def show(
     pictures: list[str],
     out: Path | None,
     model: str,
+    style: str | None,
     options: dict[str, Any],
     file_format: str,
     backend: str,
+    device: int,
     batch: int,
     max_megapixels: float,
     root: Path,
 ) -> int:
     """Returns the exit code: 0, or the first failed picture's. `options` are the model's own, as given."""
     printer = console()
-    chosen = models.get(model)
+    chosen = models.get(model).styled(style)
     work = jobs(pictures, out, chosen.result_tag, f".{file_format}")
     began = time.perf_counter()
-    loaded = {network.name: select.load(chosen, network, root, backend) for network in chosen.networks}
+    loaded = {network.name: select.load(chosen, network, root, backend, device=device) for network in chosen.networks}
     pipeline = chosen.open_pipeline({name: one.backend for name, one in loaded.items()}, options, max_megapixels)
-    for line in dict.fromkeys(f"{model}: {one.weights}, on {one.where}" for one in loaded.values()):
+    for line in dict.fromkeys(f"{chosen.folder}: {one.weights}, on {one.where}" for one in loaded.values()):
         printer.print(line)
+    for reason in dict.fromkeys(one.why for one in loaded.values() if one.why):
+        printer.print(f"auto: {reason}")
     for note in pipeline.notes:
         printer.print(note)
     printer.print(f"loaded in {_ms(time.perf_counter() - began)}")

@@ -16,7 +16,7 @@ def show(config: Path | None) -> None:
     for name in models.NAMES:
         model = models.get(name)
         for network in model.networks:
-            record = manifest.read(model.embedded_dir / f"{network.name}.fp32.onnx").made_of.weights
+            record = manifest.read(model.embedded_onnx(network.name)).made_of.weights
             shapes = [
                 ", ".join(f"{t.name} {t.dtype} [{','.join(map(str, t.shape))}] {t.channels or ''}".strip() for t in ts)
                 for ts in (network.inputs, network.outputs)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtkit.models.served import ServedOption
 from trtkit.models.spec import Model, NetworkSpec, TensorSpec, take_options
 
 if TYPE_CHECKING:
@@ -60,4 +61,9 @@ MODEL = Model(
     official_id="iic/cv_unet_image-matting",
     result_tag="cutout",
     open_pipeline=_open_pipeline,
+    served=(
+        ServedOption("size", "whole", "Side of the square the network sees.", CANVAS, least=256, most=1024),
+        ServedOption("background", "colour", "Put this colour behind the person; without it, transparency."),
+        ServedOption("alpha_only", "yes-no", "Answer with the matte itself, greyscale.", False),
+    ),
 )

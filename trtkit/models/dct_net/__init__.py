@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtkit.models.dct_net.weights import find_weights
+from trtkit.models.served import ServedOption
 from trtkit.models.spec import Model, NetworkSpec, TensorSpec
 
 if TYPE_CHECKING:
@@ -91,4 +93,17 @@ MODEL = Model(
     official_id="iic/cv_unet_person-image-cartoon_compound-models",
     result_tag="cartoon",
     open_pipeline=_open_pipeline,
+    served=(
+        ServedOption(
+            "mode",
+            "choice",
+            "fast: work at a short side of at most 720; fine: at the picture's own size.",
+            "fast",
+            choices=("fast", "fine"),
+        ),
+        ServedOption("no_faces", "yes-no", "Do not draw heads by the head network.", False),
+    ),
+    find_weights=find_weights,
+    takes_weights="a folder with cartoon_bg.pb and cartoon_h.pb",
+    styles=STYLES,
 )

@@ -20,7 +20,7 @@ from trtkit.optional import need
 if TYPE_CHECKING:
     from torch import Tensor
 
-_DTYPES = {1: np.dtype(np.float32), 2: np.dtype(np.float64), 19: np.dtype(np.float16)}
+_DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype(np.float32), 2: np.dtype(np.float64), 19: np.dtype(np.float16)}
 """DT_FLOAT, DT_DOUBLE, DT_HALF of TensorFlow's types.proto."""
 
 
@@ -92,7 +92,7 @@ def _wanted(constants: dict[str, Any], path: Path) -> dict[str, tuple[str, tuple
     for block in range(blocks):
         scopes |= {scope.format(block): module.format(block) for scope, module in BLOCK_SCOPES.items()}
     shapes = shapes_of(channels=shape[3], blocks=blocks)
-    wanted = {}
+    wanted: dict[str, tuple[str, tuple[int, ...]]] = {}
     for scope, module in scopes.items():
         kernel, inputs, outputs = shapes[module]
         wanted[f"generator/{scope}/weights"] = (f"{module}.weight", (kernel, kernel, inputs, outputs))
@@ -104,6 +104,7 @@ def _values(name: str, tensor: Any, path: Path) -> NDArray:
     """A TensorProto's array: raw bytes, or a list of values whose last one is repeated to the end."""
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     dtype, count = _DTYPES[tensor.dtype], math.prod(shape)
+    values: NDArray[Any]
     content = tensor.tensor_content
     if content:
         values = np.frombuffer(content[: len(content) // dtype.itemsize * dtype.itemsize], dtype)

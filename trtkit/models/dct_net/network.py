@@ -9,7 +9,7 @@ pixels are the input's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -58,10 +58,8 @@ def upsample_twice(x: Tensor, like: Tensor) -> Tensor:
     if torch.compiler.is_exporting():
         shape = (x.shape[0], x.shape[1], like.shape[2], like.shape[3])
         scales = torch.tensor([1.0, 1.0, 2.0, 2.0])
-        attributes = {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}
-        return cast(
-            Tensor, torch.onnx.ops.symbolic("Resize", (x, None, scales), attributes, dtype=x.dtype, shape=shape)
-        )
+        attributes: dict[str, Any] = {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}
+        return torch.onnx.ops.symbolic("Resize", (x, None, scales), attributes, dtype=x.dtype, shape=shape)
     height, width = 2 * x.shape[2], 2 * x.shape[3]
     padded = F.pad(x, (0, 1, 0, 1), mode="replicate")
     return F.interpolate(padded, (height + 1, width + 1), mode="bilinear", align_corners=True)[..., :height, :width]
