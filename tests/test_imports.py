@@ -9,6 +9,7 @@ import trtkit
 
 EXTRAS = ("onnxruntime", "pycuda", "cuda", "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "torch", "skimage")
 EXTRAS += ("safetensors", "onnxscript", "tensorboardX", "tensorflow", "tf2onnx", "modelscope_hub", "matplotlib")
+EXTRAS += ("scipy", "trimesh")
 NEEDS_TORCH = {"network", "source", "image_edge", "fold"}
 """Modules that define torch networks: they import torch at the top, and only torch's users import them."""
 TORCH_PACKAGES = ("trtkit.models.hrn.networks.",)

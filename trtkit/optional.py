@@ -19,6 +19,8 @@ EXTRA_OF = {
     "tensorboardX": "export",
     "google": "export",
     "skimage": "export",
+    "scipy": "hrn",
+    "trimesh": "hrn",
     "modelscope_hub": "hub",
     "onnxruntime": "cpu",
     "tensorrt_rtx": "rtx",

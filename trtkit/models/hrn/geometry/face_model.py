@@ -11,9 +11,6 @@ from trtkit.models.hrn.coefficients import Floats
 
 Ints = NDArray[np.int64]
 
-ALBEDO = 512
-"""Side of the albedo's UV picture."""
-
 
 @dataclass(frozen=True)
 class FaceModel:
@@ -22,8 +19,8 @@ class FaceModel:
     `mean` float32 [3V] with its centroid at the origin, in units of a decimetre; `identity` [3V, 80] and `expression`
     [3V, 64] bases; `triangles` [F, 3] into the vertices; `around` [V, 8], the triangles around each vertex, F where
     there are fewer; `landmarks` [68] vertices; `uvs` float32 [V, 2] in 0..1 with v upward; `uv_triangles` [F', 3], the
-    triangles that cover the UV square; `albedo_mean` [512·512·3] in 0..255 and `albedo` [512·512·3, 80]. `synthetic`:
-    made by trtkit, not measured on people.
+    triangles that cover the UV square; `albedo_mean` [S·S·3] in 0..255 and `albedo` [S·S·3, 80], S being 512 in the
+    official files. `synthetic`: made by trtkit, not measured on people.
     """
 
     mean: Floats
@@ -46,6 +43,7 @@ def shape(model: FaceModel, identity: Floats, expression: Floats) -> Floats:
 
 
 def albedo_map(model: FaceModel, coefficients: Floats) -> Floats:
-    """[N, 80] → RGB [N, 512, 512, 3], about 0..1, the first row at v = 1."""
+    """[N, 80] → RGB [N, S, S, 3], about 0..1, the first row at v = 1."""
     flat = (model.albedo_mean + coefficients @ model.albedo.T) / 255.0
-    return np.asarray(flat.reshape(-1, ALBEDO, ALBEDO, 3), np.float32)
+    side = round((model.albedo_mean.size / 3) ** 0.5)
+    return np.asarray(flat.reshape(-1, side, side, 3), np.float32)

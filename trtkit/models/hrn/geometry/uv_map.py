@@ -18,6 +18,7 @@ import numpy as np
 from trtkit.errors import Mistake
 from trtkit.files import write_whole
 from trtkit.models.hrn.coefficients import Floats
+from trtkit.models.hrn.geometry.coverage import cover
 from trtkit.models.hrn.geometry.face_model import Ints
 
 SIDE = 256
@@ -49,34 +50,13 @@ def rasterize(uvs: Floats, triangles: Ints, side: int = SIDE) -> UvMap:
 
     Where triangles overlap, the first in the list counts. A centre on an edge belongs to the triangle.
     """
-    corners = np.stack([uvs[:, 0] * side - 0.5, (1 - uvs[:, 1]) * side - 0.5], axis=-1, dtype=np.float64)[triangles]
-    low = np.clip(np.ceil(corners.min(axis=1) - 1e-9), 0, side).astype(np.int64)
-    high = np.clip(np.floor(corners.max(axis=1) + 1e-9) + 1, 0, side).astype(np.int64)
-    size = np.maximum(high - low, 0)
-    count = size[:, 0] * size[:, 1]
-    # One entry a pixel of each triangle's bounding box: a few hundred thousand for 70,000 small triangles.
-    owner = np.repeat(np.arange(len(triangles)), count)
-    nth = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    x = low[owner, 0] + nth % np.maximum(size[owner, 0], 1)
-    y = low[owner, 1] + nth // np.maximum(size[owner, 0], 1)
-    shares = _shares(corners[owner], x, y)
-    inside = np.isfinite(shares).all(axis=-1) & (shares >= -1e-9).all(axis=-1)
-    pixel, owner, shares = (y * side + x)[inside], owner[inside], np.clip(shares[inside], 0, 1)
-    pixel, first = np.unique(pixel, return_index=True)  # the first of each: owners ascend
+    corners = np.stack([uvs[:, 0] * side - 0.5, (1 - uvs[:, 1]) * side - 0.5], axis=-1, dtype=np.float64)
+    covered = cover(corners[triangles], side, side)
+    pixel, first = np.unique(covered.pixel, return_index=True)  # the first of each: triangles ascend
     vertices = np.zeros((side * side, 3), np.int64)
     weights = np.zeros((side * side, 3), np.float32)
-    vertices[pixel], weights[pixel] = triangles[owner[first]], shares[first]
+    vertices[pixel], weights[pixel] = triangles[covered.triangle[first]], covered.shares[first]
     return UvMap(vertices.reshape(side, side, 3), weights.reshape(side, side, 3))
-
-
-def _shares(corners: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Barycentric coordinates [P, 3] of points in triangles [P, 3, 2]; not finite for a triangle without area."""
-    (x0, y0), (x1, y1), (x2, y2) = (corners[:, k].T for k in range(3))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-        second = ((x - x0) * (y2 - y0) - (x2 - x0) * (y - y0)) / area
-        third = ((x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)) / area
-        return np.stack([1 - second - third, second, third], axis=-1)
 
 
 def cached(uvs: Floats, triangles: Ints, folder: Path | None = None, side: int = SIDE) -> UvMap:

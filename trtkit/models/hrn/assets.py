@@ -1,0 +1,126 @@
+"""The face model's files, read from a snapshot or from a folder of synthetic ones.
+
+The official ones hold the Basel Face Model 2009, which its makers license for research to each user; trtkit ships
+none of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trtkit.errors import MissingComponent, Mistake
+from trtkit.models.hrn.coefficients import Floats
+from trtkit.models.hrn.geometry.align import BoxRegressor, five_of_68
+from trtkit.models.hrn.geometry.face_model import FaceModel, Ints
+from trtkit.models.hrn.synthetic.files import MARK
+from trtkit.optional import need
+
+FILES = (
+    "BFM_model_front.mat",
+    "bfm_uvs2.npy",
+    "bfm_tex_mean2.npy",
+    "bfm_texmap_base2.npy",
+    "template_bfm.obj",
+    "similarity_Lm3D_all.mat",
+    "BBRegressorParam_r.mat",
+)
+SOURCE = "iic/cv_resnet50_face-reconstruction, revision v2.0.0-HRN"
+
+
+@dataclass(frozen=True)
+class Assets:
+    """`standard`: float32 [5, 3], the five points of the standard face that crops are aligned to."""
+
+    model: FaceModel
+    standard: Floats
+    box: BoxRegressor
+
+
+def load(folder: Path) -> Assets:
+    """Read `folder`, or `folder`/assets. Raises MissingComponent naming each missing file, Mistake naming a bad one."""
+    place = folder / "assets" if (folder / "assets").is_dir() else folder
+    missing = [name for name in FILES if not (place / name).is_file()]
+    if missing:
+        raise MissingComponent(
+            f"{place} does not hold {', '.join(missing)}, the face model of 3D Face HRN; these files are part of "
+            f"{SOURCE}, hold the Basel Face Model 2009 (for research, under its own licence from the University of "
+            "Basel), and are not part of trtkit"
+        )
+    matlab = need("scipy.io", "reading a face model's .mat files")
+    model = _model(matlab, place)
+    lines = _mat(matlab, place / "similarity_Lm3D_all.mat", lm=(68, 3))
+    params = _mat(matlab, place / "BBRegressorParam_r.mat", W1=(None, 10), B1=(None, 1), W2=(3, None), B2=(3, 1))
+    return Assets(model, five_of_68(lines["lm"]).astype(np.float32), BoxRegressor.of(params))
+
+
+def _model(matlab: Any, place: Path) -> FaceModel:
+    wanted = {"meanshape": (1, None), "idBase": (None, 80), "exBase": (None, 64), "tri": (None, 3)}
+    held = _mat(matlab, place / "BFM_model_front.mat", **wanted, point_buf=(None, 8), keypoints=None)
+    uvs = _array(place / "bfm_uvs2.npy").reshape(-1, 2)
+    mean = held["meanshape"].reshape(-1, 3).astype(np.float32)
+    if len(mean) != len(uvs):
+        raise Mistake(f"{place / 'bfm_uvs2.npy'} has {len(uvs)} vertices, BFM_model_front.mat has {len(mean)}")
+    albedo_mean = _array(place / "bfm_tex_mean2.npy").reshape(-1)
+    albedo = _array(place / "bfm_texmap_base2.npy")
+    if albedo.size != albedo_mean.size * 80:
+        raise Mistake(f"{place / 'bfm_texmap_base2.npy'} has {albedo.size} values, not 80 for each of the mean's")
+    return FaceModel(
+        mean=(mean - mean.mean(axis=0)).reshape(-1),
+        identity=held["idBase"].astype(np.float32),
+        expression=held["exBase"].astype(np.float32),
+        triangles=_indices(held["tri"]),
+        around=_indices(held["point_buf"]),
+        landmarks=_indices(held["keypoints"]).reshape(-1),
+        uvs=uvs,
+        uv_triangles=_faces(place / "template_bfm.obj", len(uvs)),
+        albedo_mean=albedo_mean,
+        albedo=albedo.reshape(-1, 80),
+        synthetic=(place / MARK).is_file(),
+    )
+
+
+def _indices(array: np.ndarray) -> Ints:
+    """The files count from 1."""
+    return array.astype(np.int64) - 1
+
+
+def _mat(matlab: Any, path: Path, **shapes: tuple[int | None, ...] | None) -> dict[str, np.ndarray]:
+    """The named arrays of a .mat file, their shapes checked (None: any size, or any shape)."""
+    try:
+        held = matlab.loadmat(path)
+    except Exception as error:
+        # scipy raises whatever a damaged byte leads to.
+        raise Mistake(f"{path} is not a readable .mat file ({type(error).__name__}); download it again") from error
+    for name, shape in shapes.items():
+        if name not in held:
+            raise Mistake(f"{path} holds no array '{name}'; right would be the file of {SOURCE}")
+        found = held[name].shape
+        if shape and (len(found) != len(shape) or any(s not in (None, f) for s, f in zip(shape, found, strict=True))):
+            raise Mistake(f"{path}: array '{name}' is {list(found)}; right would be the file of {SOURCE}")
+    return {name: held[name] for name in shapes}
+
+
+def _array(path: Path) -> Floats:
+    try:
+        return np.asarray(np.load(path), np.float32)
+    except (OSError, ValueError, EOFError) as error:
+        raise Mistake(f"{path} is not a readable .npy file ({type(error).__name__}); download it again") from error
+
+
+def _faces(path: Path, vertices: int) -> Ints:
+    """The texture corners of the faces of an OBJ file, [F, 3]: vertex numbers where it has no texture corners.
+
+    The UV file's rows stand for vertices, in the same order.
+    """
+    faces = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("f "):
+            faces.append([int(corner.split("/")[0]) for corner in line.split()[1:4]])
+    found = np.array(faces, np.int64).reshape(-1, 3) - 1
+    if not len(found) or found.min() < 0 or found.max() >= vertices:
+        raise Mistake(f"{path} has no faces over the {vertices} vertices of bfm_uvs2.npy; download it again")
+    return found
