@@ -21,7 +21,7 @@ class ImageSet:
     """`hashes`: name → sha256 of the file, in the order of use; `open_one(name)` gives its RGB
     pixels, uint8 [H, W, 3]."""
 
-    source: Literal["folder", "drawn"]
+    source: Literal["folder", "drawn", "photographs"]
     hashes: dict[str, str]
     open_one: Callable[[str], np.ndarray]
 
@@ -75,6 +75,15 @@ def drawn(limit: int | None) -> ImageSet:
     numbers = {f"drawn-{number:03}": number for number in range(limit or drawing.COUNT)}
     hashes = {name: hashlib.sha256(f"{code} {number}".encode()).hexdigest() for name, number in numbers.items()}
     return ImageSet("drawn", hashes, lambda name: drawing.portrait(numbers[name]))
+
+
+def shipped() -> ImageSet:
+    """scikit-image's photographs, among them a portrait: what exports are checked on, and nothing is calibrated on."""
+    from trtkit.export.photographs import photographs
+
+    pictures = {f"photograph-{number}": pixels for number, pixels in enumerate(photographs())}
+    hashes = {name: hashlib.sha256(pixels.tobytes()).hexdigest() for name, pixels in pictures.items()}
+    return ImageSet("photographs", hashes, lambda name: pictures[name])
 
 
 def evenly(names: list[str], count: int) -> list[str]:

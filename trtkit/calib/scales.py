@@ -38,7 +38,7 @@ class Scales(BaseModel):
     schema_version: Literal[1] = 1
     model: str
     network: str
-    image_source: Literal["folder", "drawn"]
+    image_source: Literal["folder", "drawn", "photographs"]
     key: Key
     tensors: dict[str, TensorRange]
 

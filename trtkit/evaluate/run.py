@@ -1,0 +1,189 @@
+"""Accuracy and speed of a network's precisions, side by side on one backend: what INT8 costs and what it brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from trtkit.bench.rounds import Stopwatch, interleave, ratio
+from trtkit.calib import accuracy, measured
+from trtkit.calib.accuracy import Summary
+from trtkit.calib.images import ImageSet
+from trtkit.calib.standing import int8_form
+from trtkit.calib.target import Target
+from trtkit.config import Precision
+from trtkit.errors import Mistake
+from trtkit.evaluate.worst import picture_of
+from trtkit.export.run import ensure
+from trtkit.gpus import local_capabilities
+from trtkit.models.imaging import encode
+from trtkit.models.spec import TensorSpec
+from trtkit.runtime import select
+from trtkit.runtime.backend import Backend
+from trtkit.runtime.select import Loaded
+
+ROUNDS = 9
+RUNS = {"cpu": 1}
+"""Runs of a contender a round; elsewhere 20, since a GPU's run is over before a clock is steady."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`summaries`: accuracy against FP32 of every other precision."""
+
+    record: measured.Record
+    summaries: dict[str, Summary]
+    reference: str
+    """Where FP32 ran."""
+
+
+def evaluate(
+    target: Target,
+    precisions: Sequence[Precision],
+    images: ImageSet,
+    backend: str = select.AUTO,
+    device: int = 0,
+    batch: int = 1,
+    progress: Progress = lambda what, done, total: None,
+) -> Evaluation:
+    """Run every precision over `images`, then against the clock; keep the record and the worst image's sheet.
+
+    FP32 is the reference, on the same backend where it is one of `precisions`, else on the CPU. Raises Mistake with
+    the command that makes a form that is missing.
+    """
+    for precision in ("fp32", *precisions):
+        _ensure(target, precision)
+    with ExitStack() as stack:
+        loaded: dict[str, Loaded] = {}
+        for precision in precisions:
+            loaded[precision] = select.load(
+                target.model,
+                target.spec,
+                target.root,
+                backend,
+                device=device,
+                config=target.config,
+                precision=precision,
+            )
+            stack.callback(loaded[precision].backend.close)
+            # 'auto' is asked once: all precisions run on what it chose.
+            backend = loaded[precision].backend.name
+        reference = loaded.get("fp32")
+        if reference is None:
+            reference = select.load(target.model, target.spec, target.root, "cpu", precision="fp32")
+            stack.callback(reference.backend.close)
+        others = {name: one for name, one in loaded.items() if name != "fp32"}
+        summaries = _accuracy(target, reference.backend, others, images, progress)
+        record = _timed(target, loaded, images, summaries, device, batch, progress)
+    measured.keep(target.evaluation, record)
+    return Evaluation(record, summaries, reference.where)
+
+
+def _ensure(target: Target, precision: Precision | str) -> None:
+    if precision == "int8":
+        int8_form(target)
+    elif precision == "fp16":
+        ensure(target.model, target.spec, "fp16", target.root, target.config)
+    else:
+        _ = target.exact
+
+
+def _accuracy(
+    target: Target, reference: Backend, others: dict[str, Loaded], images: ImageSet, progress: Progress
+) -> dict[str, Summary]:
+    output = target.spec.outputs[0]
+    rows: dict[str, dict[str, dict[str, float]]] = {name: {} for name in others}
+    for number, (name, pixels) in enumerate(zip(images.hashes, images.pixels(), strict=True)):
+        arrays = target.model.sample_inputs(target.spec.name, [pixels], target.size)
+        wanted = reference.run(arrays)[output.name]
+        for precision, one in others.items():
+            rows[precision][name] = accuracy.figures(output, wanted, one.backend.run(arrays)[output.name])
+        progress("images", number + 1, len(images))
+    summaries = {precision: accuracy.summary(found) for precision, found in rows.items()}
+    if summaries and output.channels is not None:
+        _show_worst(target, reference, others, images, summaries, output)
+    return summaries
+
+
+def _show_worst(
+    target: Target,
+    reference: Backend,
+    others: dict[str, Loaded],
+    images: ImageSet,
+    summaries: dict[str, Summary],
+    output: TensorSpec,
+) -> None:
+    """Write the sheet of the image that the least precise form does worst on."""
+    last = max(summaries, key=lambda precision: summaries[precision].figures["mae"])
+    name = summaries[last].worst
+    arrays = target.model.sample_inputs(target.spec.name, [images.open_one(name)], target.size)
+    outputs = {"fp32": reference.run(arrays)[output.name][0]}
+    outputs |= {precision: one.backend.run(arrays)[output.name][0] for precision, one in others.items()}
+    source = target.spec.inputs[0]
+    encode.write(target.worst_picture, picture_of(name, source, arrays[source.name][0], output, outputs, last))
+
+
+def _timed(
+    target: Target,
+    loaded: dict[str, Loaded],
+    images: ImageSet,
+    summaries: dict[str, Summary],
+    device: int,
+    batch: int,
+    progress: Progress,
+) -> measured.Record:
+    pixels = [images.open_one(name) for name in (list(images.hashes) * batch)[:batch]]
+    arrays = {
+        name: np.ascontiguousarray(array)
+        for name, array in target.model.sample_inputs(target.spec.name, pixels, target.size).items()
+    }
+    first = next(iter(loaded.values())).backend
+    runs = RUNS.get(first.name, 20)
+
+    def contender(backend: Backend) -> Callable[[Stopwatch], None]:
+        def step(watch: Stopwatch) -> None:
+            with watch.stage("run"):
+                for _ in range(runs):
+                    backend.run(arrays)
+
+        return step
+
+    progress("speed", 0, 1)
+    timings = interleave({name: contender(one.backend) for name, one in loaded.items()}, ROUNDS)
+    progress("speed", 1, 1)
+    speed = None
+    if {"fp16", "int8"} <= timings.keys():
+        found = ratio(timings["fp16"], timings["int8"])
+        speed = measured.Speed(median=found.median, least=found.least, greatest=found.greatest)
+    capabilities = local_capabilities() if first.name != "cpu" else ()
+    return measured.Record(
+        backend=first.name,
+        device=first.device,
+        capability=capabilities[device] if capabilities else None,
+        images=len(images),
+        shape=list(arrays[target.spec.inputs[0].name].shape),
+        rounds=ROUNDS,
+        forms={
+            name: measured.Form(
+                onnx_sha256=_onnx_of(one),
+                figures=summaries[name].figures if name in summaries else {},
+                seconds=timings[name].median / runs,
+            )
+            for name, one in loaded.items()
+        },
+        int8_over_fp16=speed,
+    )
+
+
+def _onnx_of(one: Loaded) -> str:
+    record = one.manifest
+    if record.kind == "onnx":
+        return record.came_out.sha256
+    if record.made_of.onnx_sha256 is None:
+        raise Mistake(f"{one.path} does not say which ONNX it was built from; build it again with --force")
+    return record.made_of.onnx_sha256
