@@ -44,6 +44,10 @@ BackendOption = Annotated[
 ]
 DeviceOption = Annotated[int, typer.Option(min=0, help="Number of the GPU, in CUDA's order.")]
 SlotsOption = Annotated[int, typer.Option(min=1, help="Requests a GPU holds at once.")]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(help="embedded, official, or a checkpoint or folder; default: the pulled snapshot, else embedded."),
+]
 ARTIFACTS = Path("artifacts")
 
 
@@ -91,7 +95,9 @@ def pull(
     endpoint: Annotated[
         str | None, typer.Option(help="URL of the hub (default: $MODELSCOPE_ENDPOINT, else the hub's own).")
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Make no request: say whether it is there, whole.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Make no request: say whether it is there, whole.")
+    ] = False,
 ) -> None:
     """Fetch a model's official snapshot from the hub: the files that are needed, resumed where it stopped, checked."""
     from trtkit.report import pulling
@@ -101,25 +107,41 @@ def pull(
 
 @app.command()
 def export(
-    model: Annotated[str, typer.Argument(help="cv_unet, dct_net")],
+    model: Annotated[str | None, typer.Argument(help="cv_unet, dct_net")] = None,
     precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="fp16: typed, with its FP32 islands.")] = "fp32",
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            help="A checkpoint (.safetensors, .pth), for dct_net a folder with cartoon_bg.pb and cartoon_h.pb; "
-            "default: the embedded weights."
-        ),
-    ] = None,
+    weights: WeightsOption = None,
     style: StyleOption = None,
+    any_graph: Annotated[
+        Path | None, typer.Option(help="In place of a model: a frozen TensorFlow graph (.pb) to import.")
+    ] = None,
+    graph_input: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="--any-graph: the node to feed pictures to; NAME=VALUE fixes another one."),
+    ] = None,
+    graph_output: Annotated[
+        list[str] | None, typer.Option("--output", help="--any-graph: a node to fetch; repeatable.")
+    ] = None,
+    tf_python: Annotated[
+        Path | None,
+        typer.Option(help="A Python with tensorflow and tf2onnx (default: $TRTKIT_TF_PYTHON, else this one)."),
+    ] = None,
     out: OutRootOption = ARTIFACTS,
     images: ImagesOption = None,
     force: ForceOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Export a model's networks to ONNX and check them against the source network on real photographs."""
+    from trtkit.errors import Mistake
     from trtkit.report import exporting
 
-    exporting.show(model, precision, weights, style, out, images, force, config)
+    if any_graph is not None and model is None:
+        exporting.show_any_graph(
+            any_graph, graph_input or [], graph_output or [], precision, out, images, force, config, tf_python
+        )
+    elif model is not None and any_graph is None and not graph_input and not graph_output:
+        exporting.show(model, precision, weights, style, out, images, force, config, tf_python)
+    else:
+        raise Mistake("name either a model, or a frozen graph by --any-graph FILE --input NAME --output NAME")
 
 
 @app.command()
@@ -132,6 +154,7 @@ def build(
         typer.Option(help="auto: tensorrt on that very GPU where it is installed, else tensorrt-rtx."),
     ] = "auto",
     style: StyleOption = None,
+    weights: WeightsOption = None,
     out: OutRootOption = ARTIFACTS,
     images: ImagesOption = None,
     force: ForceOption = False,
@@ -141,7 +164,7 @@ def build(
     """Build engines for the GPUs you name; TensorRT-RTX needs no GPU for it."""
     from trtkit.report import building
 
-    building.show(models or [], gpu or [], precision, builder, style, out, images, force, config, summary)
+    building.show(models or [], gpu or [], precision, builder, style, weights, out, images, force, config, summary)
 
 
 @app.command()
@@ -150,6 +173,7 @@ def infer(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file, or folder for several.")] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="cv_unet, dct_net")] = "cv_unet",
     style: StyleOption = None,
+    weights: WeightsOption = None,
     size: Annotated[
         int | None, typer.Option(min=64, help="cv_unet: side of the canvas the network sees (512).")
     ] = None,
@@ -188,7 +212,9 @@ def infer(
     asked |= {"mode": mode, "no_faces": no_faces or None, "head_mask": head_mask, "max_memory": max_memory}
     options = {name: value for name, value in asked.items() if value is not None}
     raise typer.Exit(
-        inferring.show(pictures, out, model, style, options, file_format, backend, device, batch, max_megapixels, root)
+        inferring.show(
+            pictures, out, model, style, weights, options, file_format, backend, device, batch, max_megapixels, root
+        )
     )
 
 

@@ -56,17 +56,19 @@ def export(
     precision: str,
     root: Path,
     config: Config,
-    weights: Path | None = None,
+    weights: Weights | Path | None = None,
     images: Path | None = None,
     force: bool = False,
 ) -> Exported:
     """Export one network from `weights` (default: the embedded ones) through torch, checked on photographs.
 
-    `weights` is what --weights named; which file of it is this network's, the model says.
+    A path is what --weights named; which file of it is this network's, the model says.
 
     FP16 is derived from the FP32 form, which is made first. Raises CheckFailed past the tolerance.
     """
-    chosen = _given_weights(model, spec, weights) if weights else embedded_weights(model, spec)
+    if isinstance(weights, Path):
+        weights = _given_weights(model, spec, weights)
+    chosen = weights or embedded_weights(model, spec)
     exact = _export_fp32(model, spec, chosen, root, images, force)
     return exact if precision == "fp32" else _derive_half(model, spec, exact.path, root, config, images, force)
 
@@ -84,6 +86,11 @@ def ensure(
     else:
         exact = _unpack_embedded(model, spec, path)
     return exact if precision == "fp32" else _derive_half(model, spec, exact.path, root, config, images, False)
+
+
+def unpack(model: Model, spec: NetworkSpec, root: Path) -> Exported:
+    """The embedded ONNX as the FP32 artifact under `root`, whatever lay there before."""
+    return _unpack_embedded(model, spec, artifacts.onnx_path(root, model.folder, spec.name, "fp32"))
 
 
 def _given_weights(model: Model, spec: NetworkSpec, given: Path) -> Weights:

@@ -12,6 +12,8 @@ from trtkit.build_engines.versions import installed_versions
 from trtkit.errors import Mistake, TrtkitError
 from trtkit.gpus import local_capabilities
 from trtkit.manifest import Manifest
+from trtkit.models.imported import chain_file
+from trtkit.models.imported.plan import BranchStep, HostStep, NetworkStep, Step
 from trtkit.report.console import console, table
 
 SUFFIXES = (".onnx", ".engine")
@@ -19,10 +21,10 @@ SUFFIXES = (".onnx", ".engine")
 
 def show(file: Path) -> None:
     """Print what `file` is, from what, for what. Raises if its manifest is missing or its content differs."""
-    record = manifest.read_verified(file)
+    facts = _facts(file, manifest.read_verified(file)) if file.name != chain_file.NAME else _chain_facts(file)
     printer = console()
     shown = table("", "", header=False)
-    for label, value in _facts(file, record):
+    for label, value in facts:
         shown.add_row(label, value)
     printer.print(shown)
 
@@ -56,6 +58,34 @@ def _artifacts(files: list[Path]) -> Iterator[Path]:
         if not found:
             raise Mistake(f"{file} holds no artifacts ({', '.join(SUFFIXES)})")
         yield from found
+
+
+def _chain_facts(file: Path) -> Iterator[tuple[str, str]]:
+    record = chain_file.read(file.parent)
+    if record is None:
+        raise Mistake(f"{file} does not exist; name an artifact that 'trtkit export' or 'trtkit build' made")
+    yield "file", str(file)
+    yield "is", f"the chain that {record.graph} of {record.model} became"
+    note = f" ({record.weights.note})" if record.weights.note else ""
+    yield "weights", f"{record.weights.kind}{note}, sha256 {record.weights.sha256}"
+    yield "made with", ", ".join(f"{name} {version}" for name, version in record.made_with.items())
+    for when, step in _walk(record.plan):
+        kind = {HostStep: "on the host", NetworkStep: "network", BranchStep: "decision"}[type(step)]
+        taken = step.condition if isinstance(step, BranchStep) else ", ".join(step.inputs)
+        yield when + kind, f"{step.name}: {taken} -> {', '.join(step.outputs)}"
+    for node in record.on_host:
+        yield "stays on the host", f"{node.operator} {node.name}: {node.why}"
+    for check, figures in record.checks.items():
+        yield f"check: {check.replace('_', ' ')}", json.dumps(figures)
+    yield "build key", record.build_key
+
+
+def _walk(steps: tuple[Step, ...], when: str = "") -> Iterator[tuple[str, Step]]:
+    for step in steps:
+        yield when, step
+        if isinstance(step, BranchStep):
+            yield from _walk(step.then_steps, f"{when}if so, ")
+            yield from _walk(step.else_steps, f"{when}if not, ")
 
 
 def _facts(file: Path, record: Manifest) -> Iterator[tuple[str, str]]:

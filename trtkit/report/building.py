@@ -13,6 +13,7 @@ from trtkit import models
 from trtkit.build_engines.run import Outcome, build_engines
 from trtkit.config import Config, Precision
 from trtkit.errors import Mistake
+from trtkit.export.ready import ready
 from trtkit.export.run import ensure
 from trtkit.files import write_whole
 from trtkit.models.spec import Model
@@ -30,6 +31,7 @@ def show(
     precision: Precision,
     builder: str,
     style: str | None,
+    weights: str | None,
     out: Path,
     images: Path | None,
     force: bool,
@@ -49,11 +51,10 @@ def show(
     printer = console()
     rows: list[Row] = []
     # With no names every model is built, which a style narrows to those that have it.
-    chosen = [models.get(name) for name in names or models.NAMES]
-    if style and not names:
-        chosen = [model for model in chosen if model.styles]
-    for model in [model.styled(style) for model in chosen]:
-        rows += _build_model(printer, model, gpus, precision, builder, out, images, force, settings)
+    chosen = names or [name for name in models.NAMES if not style or models.get(name).styles]
+    for made in [ready(name, style, weights, out, settings, images) for name in chosen]:
+        printer.print(f"{made.model.folder}: {made.sentence}")
+        rows += _build_model(printer, made.model, gpus, precision, builder, out, images, force, made.config)
     cells = [_cells(row, settings) for row in rows]
     shown = table(*COLUMNS)
     for line in cells:

@@ -5,30 +5,80 @@ from __future__ import annotations
 from pathlib import Path
 
 from trtkit import config as configuration
-from trtkit import models
+from trtkit.errors import Mistake
+from trtkit.export.frozen.run import Imported, import_graph
 from trtkit.export.parity import worst
-from trtkit.export.run import Exported, export
+from trtkit.export.ready import make
+from trtkit.export.run import Exported, ensure
+from trtkit.files import sha256
+from trtkit.models.imported.model import in_use
+from trtkit.models.spec import Weights
 from trtkit.report.console import console
 
 
 def show(
     model: str,
     precision: str,
-    weights: Path | None,
+    weights: str | None,
     style: str | None,
     out: Path,
     images: Path | None,
     force: bool,
     config: Path | None,
+    tf_python: Path | None,
 ) -> None:
     """Raises the first network's error; the networks before it stand."""
-    chosen = models.get(model).styled(style)
     settings = configuration.load(config)
     printer = console()
-    for network in chosen.networks:
-        with printer.status(f"exporting {chosen.folder}/{network.name} ({precision})"):
-            done = export(chosen, network, precision, out, settings, weights, images, force)
+    with printer.status(f"exporting {model} ({precision})"):
+        made = make(model, style, weights, precision, out, settings, images, force, tf_python)
+    printer.print(f"{made.model.folder}: {made.sentence}")
+    if made.imported is not None:
+        for line in import_lines(made.imported):
+            printer.print(line)
+    for done in made.exported:
         printer.print(sentence(done))
+
+
+def show_any_graph(
+    graph: Path,
+    inputs: list[str],
+    outputs: list[str],
+    precision: str,
+    out: Path,
+    images: Path | None,
+    force: bool,
+    config: Path | None,
+    tf_python: Path | None,
+) -> None:
+    """Import a frozen graph of any model; its artifacts lie in a folder of the file's name."""
+    if not graph.is_file():
+        raise Mistake(f"--any-graph {graph} does not exist; name a frozen TensorFlow graph (.pb)")
+    for option, names in (("--input", inputs), ("--output", outputs)):
+        if not any("=" not in name for name in names):
+            raise Mistake(f"{option} is missing; name a node of {graph}, such as the ones its authors feed and fetch")
+    settings = configuration.load(config)
+    printer = console()
+    weights = Weights("file", graph, sha256(graph))
+    with printer.status(f"importing {graph}"):
+        done = import_graph(out / graph.stem, graph.stem, None, weights, inputs, outputs, tf_python, images, force)
+    for line in import_lines(done):
+        printer.print(line)
+    model, settings = in_use(graph.stem, None, out, settings)
+    for network in model.networks:
+        printer.print(sentence(ensure(model, network, precision, out, settings, images)))
+
+
+def import_lines(done: Imported) -> list[str]:
+    """The chain's file and check, its networks, and what stays on the host and why."""
+    record = done.record
+    figures = record.checks["against_tensorflow"]
+    label, value = worst(figures, "max")
+    state = f"{done.seconds:.1f} s" if done.made else "up to date"
+    found = f"at most {value:g} grey levels from TensorFlow (at {label}; mean {worst(figures, 'mean')[1]:.4f})"
+    networks = ", ".join(record.networks) or "none that can be cut out: all of it runs in ONNX Runtime"
+    lines = [f"{done.folder / 'chain.json'}  {record.graph}  {found}  [{state}]", f"networks: {networks}"]
+    return [*lines, *(f"on the host: {node.operator} {node.name}: {node.why}" for node in record.on_host)]
 
 
 def sentence(done: Exported) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trtkit import models
+from trtkit import config as configuration
+from trtkit.export.ready import ready
 from trtkit.infer.inputs import jobs
 from trtkit.infer.run import Done, process
 from trtkit.models.pipeline import Pipeline, StageClock
@@ -22,6 +23,7 @@ def show(
     out: Path | None,
     model: str,
     style: str | None,
+    weights: str | None,
     options: dict[str, Any],
     file_format: str,
     backend: str,
@@ -32,11 +34,16 @@ def show(
 ) -> int:
     """Returns the exit code: 0, or the first failed picture's. `options` are the model's own, as given."""
     printer = console()
-    chosen = models.get(model).styled(style)
+    made = ready(model, style, weights, root, configuration.load(), publish=False)
+    chosen = made.model
     work = jobs(pictures, out, chosen.result_tag, f".{file_format}")
     began = time.perf_counter()
-    loaded = {network.name: select.load(chosen, network, root, backend, device=device) for network in chosen.networks}
+    loaded = {
+        network.name: select.load(chosen, network, made.root, backend, device=device, config=made.config)
+        for network in chosen.networks
+    }
     pipeline = chosen.open_pipeline({name: one.backend for name, one in loaded.items()}, options, max_megapixels)
+    printer.print(f"{chosen.folder}: {made.sentence}")
     for line in dict.fromkeys(f"{chosen.folder}: {one.weights}, on {one.where}" for one in loaded.values()):
         printer.print(line)
     for reason in dict.fromkeys(one.why for one in loaded.values() if one.why):

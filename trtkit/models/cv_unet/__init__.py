@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtkit.models.served import ServedOption
-from trtkit.models.spec import Model, NetworkSpec, TensorSpec, take_options
+from trtkit.models.spec import FrozenGraph, Model, NetworkSpec, TensorSpec, take_options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,6 +51,12 @@ def _open_pipeline(networks: Mapping[str, Backend], options: Mapping[str, Any], 
     return CutOut(networks[MATTING.name], take_options(Options, options, "cv_unet"), limit_megapixels)
 
 
+def _open_official(*arguments: Any) -> Pipeline:
+    from trtkit.models.cv_unet.frozen import open_pipeline
+
+    return open_pipeline(*arguments)
+
+
 MODEL = Model(
     name="cv_unet",
     title="portrait matting",
@@ -61,6 +67,8 @@ MODEL = Model(
     official_id="iic/cv_unet_image-matting",
     result_tag="cutout",
     open_pipeline=_open_pipeline,
+    takes_weights="a checkpoint (.safetensors, .pth, .pt), or the official tf_graph.pb or a folder with it",
+    frozen=FrozenGraph("tf_graph.pb", ("input_image",), ("output_png",), _open_official),
     served=(
         ServedOption("size", "whole", "Side of the square the network sees.", CANVAS, least=256, most=1024),
         ServedOption("background", "colour", "Put this colour behind the person; without it, transparency."),

@@ -1,0 +1,1 @@
+"""Frozen TensorFlow graphs: converted, taken apart into static networks and host work, checked against TensorFlow."""
