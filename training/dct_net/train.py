@@ -31,11 +31,11 @@ class Plan:
     """Everything that decides what comes out, the device's arithmetic aside."""
 
     seed: int = 4
-    steps: int = 4000
+    steps: int = 3000
     rate: float = 6e-4
     side: int = 256
     batch: int = 32
-    bank: int = 9600  # crops drawn once, with their teacher's cartoons; seen mirrored and turned by right angles
+    bank: int = 7680  # crops drawn once, with their teacher's cartoons; seen mirrored and turned by right angles
     scenes: int = 160
     scene_side: int = 512
     average: float = 0.998
