@@ -121,7 +121,8 @@ def real(predict: Predict, picture: NDArray[np.uint8], mask: real_masks.RealMask
 def astronaut(predict: Predict) -> dict[tuple[str, int], RealResult]:
     import skimage.data
 
-    return real(predict, skimage.data.astronaut(), real_masks.load(real_masks.DRAWN / "astronaut_mask.json"))
+    picture = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    return real(predict, picture, real_masks.load(real_masks.DRAWN / "astronaut_mask.json"))
 
 
 def held_out(pictures: int = 48, size: int = 256) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

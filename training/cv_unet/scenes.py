@@ -25,7 +25,7 @@ def photographs(size: int, device: torch.device | str) -> Tensor:
     import skimage.data
 
     pictures = [getattr(skimage.data, name)() for name in PHOTOGRAPHS]
-    pictures += list(skimage.data.stereo_motorcycle()[:2])
+    pictures += list(skimage.data.stereo_motorcycle()[:2])  # type: ignore[no-untyped-call]
     cuts = []
     for picture in pictures:
         rgb = cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB) if picture.ndim == 2 else picture[..., :3]

@@ -103,7 +103,7 @@ class Run:
             logits = self.net.logits(image)
         loss = matting_loss(logits.float(), alpha, counted)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
