@@ -84,8 +84,6 @@ class Cuda(Protocol):
         """Work queued on `stream` from here on starts after `event`."""
         ...
 
-    def reached(self, event: Event) -> bool: ...
-
     def synchronize(self, event: Event) -> None: ...
 
     def milliseconds(self, start: Event, end: Event) -> float:
@@ -95,6 +93,10 @@ class Cuda(Protocol):
     def copy_in(self, address: int, host: np.ndarray, stream: Stream) -> None: ...
 
     def copy_out(self, host: np.ndarray, address: int, stream: Stream) -> None: ...
+
+    def leave(self) -> bool:
+        """Leave the thread's context stack as it was found, of a dead context; False if that cannot be."""
+        ...
 
     def drain(self) -> str | None:
         """Wait for everything queued on the context; None, or why the context is dead."""

@@ -7,6 +7,7 @@ in, one for runs and one for copies out, so jobs finish in the order they were s
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -22,9 +23,9 @@ from trtkit.runtime.cuda_api import Cuda, DeviceLost, Event, Stream
 
 Result = TypeVar("Result")
 
-_POLL_FROM = 0.8
-"""Share of a lone job's usual time that is slept through; the rest is polled, because a sleep wakes up late."""
-_SHORT = 1e-4
+_LISTEN = 0.7
+"""Share of a lone job's usual time in which new work is listened for."""
+_SHORT = 2e-4
 """Seconds: a sleep shorter than this takes about as long."""
 
 
@@ -168,13 +169,13 @@ class Device:
     def land_all(self) -> None:
         """Owner thread: wait for everything that is in flight."""
         while self._flight:
-            self._land_oldest(wait=True)
+            self._land_oldest()
 
     def _stop(self) -> None:
         process.leave(self)
         self._inbox.put(None)
         if not self.is_owner():
-            self._thread.join(timeout=1.0 if self.lost else None)
+            self._thread.join(timeout=0.5 if self.lost else None)
 
     def _serve(self) -> None:
         try:
@@ -189,6 +190,8 @@ class Device:
             del work  # it may be all that keeps a result alive, and a result holds its slot
         if self.lost is None:
             self.cuda.close()
+        elif not self.cuda.leave():
+            threading.Event().wait()  # pycuda aborts the process when a thread ends with a context on its stack
 
     def _next(self) -> Callable[[], None] | None:
         """The next piece of work; until it comes, whatever is in flight lands as soon as it is done."""
@@ -197,34 +200,29 @@ class Device:
                 return self._inbox.get_nowait()
             except queue.Empty:
                 pass
-            # With two in flight the GPU has its next job already: nothing is lost by not listening meanwhile.
-            if self._land_oldest(wait=len(self._flight) > 1):
-                continue
-            ahead = self._flight[0].started + _POLL_FROM * self._flight[0].expected - time.perf_counter()
-            if ahead < _SHORT:
-                time.sleep(0)  # lets other Python threads run between two looks
-                continue
-            try:
-                return self._inbox.get(timeout=ahead)
-            except queue.Empty:
-                continue
+            job = self._flight[0]
+            # With two in flight the GPU has its next job already: nothing is lost by not listening meanwhile. A lone
+            # job is listened beside, but for its last part: a timer wakes late, and polling here would keep the
+            # interpreter's lock from other threads (they would get it every 5 ms). CUDA waits without the lock.
+            ahead = job.started + _LISTEN * job.expected - time.perf_counter() if len(self._flight) == 1 else 0.0
+            del job
+            if ahead > _SHORT:
+                with contextlib.suppress(queue.Empty):
+                    return self._inbox.get(timeout=ahead)
+            self._land_oldest()
         return self._inbox.get()
 
-    def _land_oldest(self, wait: bool) -> bool:
-        """Deliver the oldest job in flight, or its failure; False if it is not done and `wait` is False."""
+    def _land_oldest(self) -> None:
+        """Wait for the oldest job in flight; deliver it, or its failure."""
         job = self._flight[0]
         try:
-            if wait:
-                self.cuda.synchronize(job.done)
-            elif not self.cuda.reached(job.done):
-                return False
+            self.cuda.synchronize(job.done)
         except Exception as error:
             self._flight.popleft()
             job.fail(self.failed(error))
-            return True
+            return
         self._flight.popleft()
         job.land()
-        return True
 
     def _die(self, reason: str) -> None:
         self.lost = reason

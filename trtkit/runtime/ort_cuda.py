@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from trtkit.config import Profile
 from trtkit.errors import CheckFailed, MissingComponent
 from trtkit.optional import need
@@ -20,6 +22,7 @@ from trtkit.runtime.backend import IOTensors
 from trtkit.runtime.cuda_api import OutOfMemory
 from trtkit.runtime.first_replay import same_as_eager
 from trtkit.runtime.gpu import Place
+from trtkit.runtime.onnx_shapes import sizes_from_inputs
 from trtkit.runtime.onnx_types import dynamic_as_none, numpy_dtype
 from trtkit.runtime.process import immortalise
 from trtkit.runtime.shapes import Shapes, SymbolicShapes, input_profiles, resolve
@@ -29,7 +32,9 @@ PROVIDER = "CUDAExecutionProvider"
 MOST_GRAPHS = 64
 """ONNX Runtime keeps every graph until the session ends; shapes beyond these run without one."""
 _EAGER = "-1"
-_OUT_OF_MEMORY = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED")
+_ERRORS, _NOTHING = 3, 4
+"""ONNX Runtime's log severities."""
+_OUT_OF_MEMORY = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED", "smaller than requested bytes")
 
 
 @dataclass
@@ -43,7 +48,7 @@ class _Bound:
 
 
 class OrtCudaEngine:
-    """See Engine. `onnx` is a path or the serialized model; `provider_options` go to the CUDA provider as they are.
+    """See Engine. `file` is a path or the serialized model; `provider_options` go to the CUDA provider as they are.
 
     Opened in the owner thread. Raises CheckFailed if ONNX Runtime refuses the model, MissingComponent if its CUDA
     provider does not start, OutOfMemory.
@@ -51,7 +56,7 @@ class OrtCudaEngine:
 
     def __init__(
         self,
-        onnx: Path | bytes,
+        file: Path | bytes,
         place: Place,
         profiles: Sequence[Profile] = (),
         *,
@@ -60,7 +65,7 @@ class OrtCudaEngine:
         provider_options: Mapping[str, str] | None = None,
     ) -> None:
         ort = need("onnxruntime", "running a network on the GPU through ONNX Runtime")
-        self.what = str(onnx) if isinstance(onnx, Path) else "the ONNX model"
+        self.what = str(file) if isinstance(file, Path) else "the ONNX model"
         self.library = f"ONNX Runtime {ort.__version__}"
         self.workspace = 0
         self.notes: list[str] = []
@@ -74,7 +79,7 @@ class OrtCudaEngine:
             "prefer_nhwc": "1" if nhwc else "0",
             **(provider_options or {}),
         }
-        self._session = self._open(onnx, options)
+        self._session = self._open(file, options)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         self._symbols: SymbolicShapes = {node.name: tuple(node.shape) for node in inputs}
         self._output_symbols: SymbolicShapes = {node.name: tuple(node.shape) for node in outputs}
@@ -113,25 +118,30 @@ class OrtCudaEngine:
         immortalise(self._session)
         immortalise(self._bound)
 
-    def _open(self, onnx: Path | bytes, options: dict[str, str]) -> Any:
+    def _open(self, file: Path | bytes, options: dict[str, str]) -> Any:
         if not self._graphs:
-            return self._session_of(onnx, options)
+            return self._session_of(file, options)
+        model = onnx.load(file) if isinstance(file, Path) else onnx.load_from_string(file)
         try:
-            return self._session_of(onnx, options | {"enable_cuda_graph": "1"})
+            content = model.SerializeToString() if sizes_from_inputs(model) else file
+            return self._session_of(content, options | {"enable_cuda_graph": "1"}, quiet=True)
         except CheckFailed as error:
             # Control flow, or compute nodes that only the CPU has: such a network runs, but not as a graph.
-            session = self._session_of(onnx, options)
+            session = self._session_of(file, options)
             self._graphs = False
             self.notes.append(f"CUDA graphs are off: {error}")
             return session
 
-    def _session_of(self, onnx: Path | bytes, options: dict[str, str]) -> Any:
+    def _session_of(self, file: Path | bytes, options: dict[str, str], quiet: bool = False) -> Any:
         ort = self._ort
+        ort.set_default_logger_severity(_ERRORS)  # or it warns about plugins at every session
         settings = ort.SessionOptions()
-        settings.log_severity_level = 3  # errors alone; warnings speak of nodes the user did not write
+        settings.log_severity_level = _NOTHING if quiet else _ERRORS  # warnings speak of nodes the user did not write
+        # The CPU has a few sizes to work out, no more; a pool's threads would spin, and outlive a fork badly.
+        settings.intra_op_num_threads = 1
         try:
             session = ort.InferenceSession(
-                str(onnx) if isinstance(onnx, Path) else onnx,
+                str(file) if isinstance(file, Path) else file,
                 settings,
                 providers=[(PROVIDER, options), "CPUExecutionProvider"],
             )

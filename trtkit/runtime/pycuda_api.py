@@ -98,9 +98,6 @@ class PyCuda:
     def wait(self, stream: Stream, event: Event) -> None:
         stream.wait_for_event(event)
 
-    def reached(self, event: Event) -> bool:
-        return bool(event.query())
-
     def synchronize(self, event: Event) -> None:
         event.synchronize()
 
@@ -112,6 +109,13 @@ class PyCuda:
 
     def copy_out(self, host: np.ndarray, address: int, stream: Stream) -> None:
         self._drv.memcpy_dtoh_async(host, address, stream)
+
+    def leave(self) -> bool:
+        try:
+            self._context.pop()
+        except self._drv.Error:
+            return False
+        return True
 
     def drain(self) -> str | None:
         try:

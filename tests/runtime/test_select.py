@@ -1,0 +1,207 @@
+"""Which backend is chosen, and how it is said; machines are made up, artifacts are real files with manifests."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from trtkit import artifacts, manifest, models
+from trtkit.errors import CheckFailed, MissingComponent, Mistake
+from trtkit.models.spec import Model
+from trtkit.runtime import cuda, machine, select, tensorrt, tensorrt_rtx
+from trtkit.runtime.cpu import CpuBackend
+from trtkit.runtime.cuda_api import DeviceLost
+from trtkit.runtime.request import Opened
+
+from .toy_network import toy_network
+
+
+@pytest.fixture
+def model() -> Model:
+    return models.get("cv_unet")
+
+
+@pytest.fixture
+def root(tmp_path: Path, model: Model) -> Path:
+    """An artifacts folder with an exported FP32 form in it."""
+    put(artifacts.onnx_path(tmp_path, model.name, "matting", "fp32"), "fp32")
+    return tmp_path
+
+
+def put(path: Path, precision: str, weights: str = "a" * 64, **engine: str) -> Path:
+    content = toy_network()
+    record = manifest.Manifest(
+        kind="engine" if engine else "onnx",
+        model="cv_unet",
+        network="matting",
+        precision=precision,
+        made_of=manifest.MadeOf(weights=manifest.WeightsRecord(kind="file", sha256=weights)),
+        made_with=manifest.MadeWith(
+            trtkit="0",
+            tool=engine.get("tool", "trtkit"),
+            version=engine.get("version", "0"),
+            flags={"version_compatible": True} if engine.get("lean") else {},
+        ),
+        made_for=manifest.MadeFor(compute_capability=engine.get("capability")),
+        came_out=manifest.CameOut(sha256=hashlib.sha256(content).hexdigest(), size=len(content)),
+        build_key="test",
+    )
+    manifest.publish(path, content, record)
+    return path
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with one L4, and with every library."""
+    monkeypatch.setattr(machine, "local_capabilities", lambda: ("8.9",))
+    for module in (machine, tensorrt, tensorrt_rtx):
+        monkeypatch.setattr(module, "installed", lambda _: True)
+    monkeypatch.setattr(cuda, "provider_missing", lambda: None)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The GPU backends open nothing but a record of who was asked."""
+    asked: list[str] = []
+    for name, module in select.GPU_BACKENDS.items():
+
+        def load(request, name=name):
+            asked.append(name)
+            path = artifacts.onnx_path(request.root, "cv_unet", "matting", "fp32")
+            return Opened(CpuBackend(path), manifest.read(path), path)
+
+        monkeypatch.setattr(module, "load", load)
+    return asked
+
+
+def load(model: Model, root: Path, backend: str = "auto", **options):
+    loaded = select.load(model, model.network("matting"), root, backend, **options)
+    loaded.backend.close()
+    return loaded
+
+
+def test_without_a_gpu_auto_is_the_cpu_and_says_why(model, root, monkeypatch):
+    monkeypatch.setattr(machine, "local_capabilities", lambda: ())
+    loaded = load(model, root)
+    assert loaded.where.startswith("cpu: ")
+    assert loaded.why == "no GPU backend: this machine shows no NVIDIA GPU"
+
+
+@pytest.mark.parametrize("backend", ["cuda", "tensorrt", "tensorrt-rtx"])
+def test_a_named_backend_that_cannot_run_is_an_error_never_the_cpu(model, root, backend, monkeypatch):
+    monkeypatch.setattr(machine, "local_capabilities", lambda: ())
+    with pytest.raises(MissingComponent, match=f"--backend {backend} cannot run cv_unet/matting here: this machine"):
+        load(model, root, backend)
+
+
+def test_cpu_can_be_asked_for_on_a_gpu_machine(model, root, gpu, opened):
+    assert load(model, root, "cpu").why == ""
+    assert opened == []
+
+
+@pytest.mark.parametrize("capability", ["8.9", "9.0"])
+def test_without_an_engine_auto_is_cuda_and_says_how_to_get_one(model, root, gpu, opened, capability, monkeypatch):
+    monkeypatch.setattr(machine, "local_capabilities", lambda: (capability,))
+    why = load(model, root).why
+    assert opened == ["cuda"]
+    sm = "sm" + capability.replace(".", "")
+    assert f"(trtkit build cv_unet --gpu {sm} --builder tensorrt)" in why
+    if capability == "9.0":
+        assert "not tensorrt-rtx: TensorRT-RTX refuses compute capability 9.0" in why
+
+
+@pytest.mark.parametrize("builder", ["tensorrt", "tensorrt-rtx"])
+def test_an_engine_for_this_gpu_and_this_library_is_taken(model, root, gpu, opened, builder, monkeypatch):
+    from trtkit.runtime import engines
+
+    monkeypatch.setattr(engines, "installed_versions", lambda: {builder: "10.16.1.11"})
+    path = artifacts.engine_path(root, "cv_unet", "matting", "fp16", "8.9", builder)
+    put(path, "fp16", tool=builder, version="10.16.1.11", capability="8.9")
+    load(model, root)
+    assert opened == [builder]
+
+
+def test_an_engine_of_another_version_is_passed_over_and_named_it_is_an_error(model, root, gpu, opened, monkeypatch):
+    from trtkit.runtime import engines
+
+    monkeypatch.setattr(engines, "installed_versions", lambda: {"tensorrt": "11.4.0.106"})
+    monkeypatch.setattr(tensorrt, "library_version", lambda: "11.4.0.106")
+    path = artifacts.engine_path(root, "cv_unet", "matting", "fp16", "8.9", "tensorrt")
+    put(path, "fp16", tool="tensorrt", version="10.16.1.11", capability="8.9")
+    assert "was built for sm89 with tensorrt 10.16.1.11" in load(model, root).why
+    assert opened == ["cuda"]
+    with pytest.raises(MissingComponent, match=r"was built for sm89 with tensorrt 10\.16\.1\.11"):
+        load(model, root, "tensorrt")
+
+
+@pytest.mark.parametrize(("library", "taken"), [("11.4.0.106", True), ("10.9.0.34", False)])
+def test_a_version_compatible_engine_runs_on_any_later_tensorrt(model, root, gpu, opened, library, taken, monkeypatch):
+    from trtkit.runtime import engines
+
+    monkeypatch.setattr(engines, "installed_versions", lambda: {"tensorrt": library})
+    monkeypatch.setattr(tensorrt, "library_version", lambda: library)
+    path = artifacts.engine_path(root, "cv_unet", "matting", "fp16", "8.9", "tensorrt")
+    put(path, "fp16", tool="tensorrt", version="10.16.1.11", capability="8.9", lean="yes")
+    load(model, root)
+    assert opened == (["tensorrt"] if taken else ["cuda"])
+
+
+def test_a_backend_that_looked_usable_and_fails_gives_way_to_the_next(model, root, gpu, opened, monkeypatch):
+    def fail(request):
+        raise MissingComponent("ONNX Runtime's CUDA provider does not start here")
+
+    monkeypatch.setattr(cuda, "load", fail)
+    loaded = load(model, root)
+    assert loaded.where.startswith("cpu: ")
+    assert "not cuda: ONNX Runtime's CUDA provider does not start here" in loaded.why
+
+
+def test_a_lost_gpu_is_no_reason_to_go_on_in_silence(model, root, gpu, opened, monkeypatch):
+    def fail(request):
+        raise DeviceLost("GPU 0 is lost to this process")
+
+    monkeypatch.setattr(cuda, "load", fail)
+    with pytest.raises(DeviceLost):
+        load(model, root)
+
+
+def test_a_gpu_that_is_not_there_is_an_error_even_for_auto(model, root):
+    with pytest.raises(MissingComponent, match="--device 7 does not exist: this machine has"):
+        load(model, root, device=7)
+
+
+def test_an_unknown_backend_is_a_mistake(model, root):
+    with pytest.raises(Mistake, match="choose one of: auto, tensorrt, tensorrt-rtx, cuda, cpu"):
+        load(model, root, "opencl")
+
+
+def test_cuda_takes_the_half_form_unless_it_is_left_over_from_other_weights(model, root):
+    from trtkit import config
+    from trtkit.runtime.request import Request
+
+    request = Request(model, model.network("matting"), root, 0, 3, config.load())
+    single = artifacts.onnx_path(root, "cv_unet", "matting", "fp32")
+    half = artifacts.onnx_path(root, "cv_unet", "matting", "fp16")
+    assert cuda.onnx_file(request, half=True) == single
+    put(half, "fp16")
+    assert cuda.onnx_file(request, half=True) == half
+    assert cuda.onnx_file(request, half=False) == single
+    put(half, "fp16", weights="b" * 64)
+    assert cuda.onnx_file(request, half=True) == single
+
+
+def test_a_file_of_another_model_is_refused(model, root):
+    path = artifacts.onnx_path(root, "cv_unet", "matting", "fp32")
+    record = manifest.read(path).model_copy(update={"network": "other"})
+    manifest.publish(path, path.read_bytes(), record)
+    with pytest.raises(Mistake, match="cv_unet/other, not cv_unet/matting"):
+        load(model, root, "cpu")
+
+
+def test_a_damaged_file_is_found_before_it_is_opened(model, root):
+    path = artifacts.onnx_path(root, "cv_unet", "matting", "fp32")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckFailed, match="cut short"):
+        load(model, root, "cpu")
