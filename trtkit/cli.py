@@ -145,10 +145,64 @@ def export(
 
 
 @app.command()
+def calibrate(
+    model: Annotated[str, typer.Argument(help="cv_unet, dct_net")],
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photographs (default, for the embedded weights alone: drawn portraits)."),
+    ] = None,
+    method: Annotated[
+        Literal["percentile", "entropy", "minmax"], typer.Option(help="How much of a tensor's range is kept.")
+    ] = "percentile",
+    limit: Annotated[int | None, typer.Option(min=1, help="Images to use at most, evenly spaced.")] = None,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Measure what each layer costs: a table and a chart.")
+    ] = False,
+    keep_fp16: Annotated[int, typer.Option(min=0, help="Leave this many of the dearest layers in FP16.")] = 0,
+    style: StyleOption = None,
+    weights: WeightsOption = None,
+    out: OutRootOption = ARTIFACTS,
+    force: ForceOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Turn images into INT8 scales and a Q/DQ ONNX that TensorRT 10, 11 and RTX build."""
+    from trtkit.calib.run import Wish
+    from trtkit.report import calibrating
+
+    wish = Wish(images, method, limit, force, keep_fp16, sensitivity)
+    calibrating.show(model, style, weights, out, wish, config)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="cv_unet, dct_net")],
+    precision: Annotated[str, typer.Option(help="Which to compare, with commas.")] = "fp32,fp16,int8",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of photographs to compare on (default: scikit-image's).")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Images to use at most, evenly spaced.")] = None,
+    backend: BackendOption = "auto",
+    device: DeviceOption = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures a timed run.")] = 1,
+    style: StyleOption = None,
+    weights: WeightsOption = None,
+    root: RootOption = ARTIFACTS,
+    config: ConfigOption = None,
+) -> None:
+    """Accuracy against FP32 and speed of a model's precisions, side by side; the worst image shown."""
+    from trtkit.report import evaluating
+
+    evaluating.show(model, style, weights, precision, images, limit, backend, device, batch, root, config)
+
+
+@app.command()
 def build(
     models: Annotated[list[str] | None, typer.Argument(help="Models to build (default: all).")] = None,
     gpu: Annotated[list[str] | None, typer.Option("--gpu", help="A GPU of engines.yaml, e.g. a10; repeatable.")] = None,
-    precision: Annotated[Literal["fp16", "fp32"], typer.Option(help="What the compute layers run in.")] = "fp16",
+    precision: Annotated[
+        Literal["fp16", "int8", "fp32", "auto"],
+        typer.Option(help="int8: what trtkit calibrate made; auto: that where it was measured faster, else fp16."),
+    ] = "fp16",
     builder: Annotated[
         Literal["auto", "tensorrt-rtx", "tensorrt"],
         typer.Option(help="auto: tensorrt on that very GPU where it is installed, else tensorrt-rtx."),
@@ -159,12 +213,16 @@ def build(
     images: ImagesOption = None,
     force: ForceOption = False,
     config: ConfigOption = None,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Build INT8 even if it is past the tolerance in engines.yaml.")
+    ] = False,
     summary: Annotated[Path | None, typer.Option(help="Write the table to this file, as Markdown.")] = None,
 ) -> None:
     """Build engines for the GPUs you name; TensorRT-RTX needs no GPU for it."""
     from trtkit.report import building
 
-    building.show(models or [], gpu or [], precision, builder, style, weights, out, images, force, config, summary)
+    wish = building.Wish(precision, builder, out, images, force, accept_loss)
+    building.show(models or [], gpu or [], style, weights, wish, config, summary)
 
 
 @app.command()
@@ -237,12 +295,16 @@ def serve(
     host: Annotated[str, typer.Option(help="Address; any but this machine's own demands API keys.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     backend: BackendOption = "auto",
-    device: Annotated[list[int] | None, typer.Option("--device", help="A GPU, in CUDA's order; repeatable (0).")] = None,
+    device: Annotated[
+        list[int] | None, typer.Option("--device", help="A GPU, in CUDA's order; repeatable (0).")
+    ] = None,
     api_keys: Annotated[
         Path | None, typer.Option(help="File of API keys, one a line (default: $TRTKIT_API_KEYS, by commas).")
     ] = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="No keys, whoever can reach the address.")] = False,
-    cors: Annotated[list[str] | None, typer.Option("--cors", help="An origin whose pages may call; repeatable.")] = None,
+    cors: Annotated[
+        list[str] | None, typer.Option("--cors", help="An origin whose pages may call; repeatable.")
+    ] = None,
     queue: Annotated[int, typer.Option(min=1, help="Requests under way at most; more are told to come back.")] = 64,
     max_upload: Annotated[float, typer.Option(min=0.001, help="MiB of a request's body.")] = 32,
     max_megapixels: Annotated[float, typer.Option(min=0.001, help="Of a picture; 9 is 3000x3000.")] = 9,
@@ -261,7 +323,18 @@ def serve(
     bounds = {"queue": queue, "upload": int(max_upload * (1 << 20)), "megapixels": max_megapixels}
     limits = Limits(**bounds, seconds=time_limit, **({} if workers is None else {"workers": workers}))  # type: ignore[arg-type]
     serving.show(
-        models or [], host, port, backend, device or [0], limits, api_keys, no_auth, cors or [], access_log, root, config
+        models or [],
+        host,
+        port,
+        backend,
+        device or [0],
+        limits,
+        api_keys,
+        no_auth,
+        cors or [],
+        access_log,
+        root,
+        config,
     )
 
 
@@ -306,9 +379,7 @@ def bench_run(
     from trtkit.report import benching
 
     batches = tuple(batch or (1, 2, 4, 8))
-    asked = Settings(
-        model, backend, device, batches, slots, size, rounds, each, photo, root, weights, peers, compiled
-    )
+    asked = Settings(model, backend, device, batches, slots, size, rounds, each, photo, root, weights, peers, compiled)
     benching.show_run(asked, json_file, chart)
 
 

@@ -16,8 +16,6 @@ COUNT = 24
 """Pictures of the set."""
 
 SIDE = 512
-_FINE = 2
-"""Drawn at this multiple and shrunk: smooth edges."""
 
 Layer = np.ndarray
 """float32 (float64 after noise), 0..1."""
@@ -26,13 +24,11 @@ Layer = np.ndarray
 def portrait(number: int) -> NDArray[np.uint8]:
     """Picture `number` of the set: uint8 [512, 512, 3] RGB, the same on every machine with the same OpenCV."""
     dice = np.random.default_rng((20_260_719, number))
-    side = SIDE * _FINE
-    picture = _place(dice, side)
+    picture = _place(dice, SIDE)
     if dice.random() < 0.35:
-        picture = cv2.GaussianBlur(picture, (0, 0), float(dice.uniform(2, 14)))
+        picture = cv2.GaussianBlur(picture, (0, 0), float(dice.uniform(1, 7)))
     for _ in range(2 if dice.random() < 0.2 else 1):
         picture = _person(dice, picture)
-    picture = cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return _photographed(dice, picture)
 
 
@@ -68,8 +64,8 @@ def _place(dice: Generator, side: int) -> Layer:
     if kind == 2:
         picture = np.broadcast_to(_colour(dice, 0.2, 1.0), (side, side, 3)).astype(np.float32).copy()
         for _ in range(dice.integers(8, 30)):
-            corner, size = dice.integers(-80, side, 2), dice.integers(20, side // 2, 2)
-            thickness = -1 if dice.random() < 0.7 else int(dice.integers(2, 16))
+            corner, size = dice.integers(-40, side, 2), dice.integers(10, side // 2, 2)
+            thickness = -1 if dice.random() < 0.7 else int(dice.integers(1, 8))
             cv2.rectangle(picture, corner.tolist(), (corner + size).tolist(), _colour(dice).tolist(), thickness)
         return picture + 0.03 * _clouds(dice, side, 256)
     if kind == 3:
@@ -77,8 +73,8 @@ def _place(dice: Generator, side: int) -> Layer:
         return np.asarray(np.clip(_colour(dice, 0.0, 0.5) + leaves * _colour(dice, 0.02, 0.25), 0, 1))
     picture = np.broadcast_to(_colour(dice, 0.0, 0.25), (side, side, 3)).astype(np.float32).copy()
     for _ in range(dice.integers(10, 60)):
-        centre, radius = dice.integers(0, side, 2).tolist(), int(dice.integers(4, 60))
-        cv2.circle(picture, centre, radius, _colour(dice, 0.3, 1.0).tolist(), -1, cv2.LINE_AA)
+        centre, radius = dice.integers(0, side, 2).tolist(), int(dice.integers(2, 30))
+        cv2.circle(picture, centre, radius, _colour(dice, 0.3, 1.0).tolist(), -1)
     return picture
 
 
@@ -91,21 +87,21 @@ def _person(dice: Generator, picture: Layer) -> Layer:
     hair = _colour(dice, 0.02, 0.35) if dice.random() < 0.7 else _colour(dice, 0.2, 0.9)
     cloth = np.clip(_colour(dice) + dice.uniform(0, 0.2) * _clouds(dice, side, 128), 0, 1)
     if dice.random() < 0.4:
-        stripes = np.sin(np.arange(side, dtype=np.float32) / dice.uniform(4, 30))[:, None, None] > 0
+        stripes = np.sin(np.arange(side, dtype=np.float32) / dice.uniform(2, 15))[:, None, None] > 0
         across = dice.random() < 0.5
         cloth = np.where(stripes if across else stripes.transpose(1, 0, 2), cloth, _colour(dice)).astype(np.float32)
     light = 1 + dice.uniform(-0.5, 0.5) * (np.linspace(-1, 1, side, dtype=np.float32)[None, :, None])
     shoulder, tilt = face * dice.uniform(1.8, 2.6), float(dice.uniform(-12, 12))
     long_hair = dice.uniform(1.2, 2.6) if dice.random() < 0.5 else dice.uniform(0.9, 1.15)
 
-    def oval(cx: float, cy: float, rx: float, ry: float, paint: Layer, soft: float = 1.5, turn: float = tilt) -> None:
+    def oval(cx: float, cy: float, rx: float, ry: float, paint: Layer, soft: float = 0.8, turn: float = tilt) -> None:
         nonlocal picture
         mask: Layer = np.zeros((side, side), np.float32)
-        cv2.ellipse(mask, ((cx, cy), (2 * rx, 2 * ry), turn), 1.0, -1, cv2.LINE_AA)
+        cv2.ellipse(mask, ((cx, cy), (2 * rx, 2 * ry), turn), 1.0, -1)
         mask = cv2.GaussianBlur(mask, (0, 0), soft)[..., None]
         picture = picture * (1 - mask) + np.clip(paint * light, 0, 1) * mask
 
-    wisps = float(dice.uniform(1.5, 8))
+    wisps = float(dice.uniform(0.8, 4))
     oval(x, y + 0.3 * face * long_hair, 1.15 * face * dice.uniform(1, 1.3), 1.35 * face * long_hair, hair, wisps)
     oval(x, y + 2.3 * face + shoulder, shoulder, 1.4 * shoulder, cloth, turn=0)
     oval(x, y + 4.5 * face + shoulder, shoulder * 0.95, 3 * shoulder, cloth, turn=0)
@@ -115,7 +111,7 @@ def _person(dice: Generator, picture: Layer) -> Layer:
         oval(x + sign * 0.4 * face, y - 0.1 * face, 0.17 * face, 0.08 * face, np.array([0.95, 0.95, 0.95]))
         oval(x + sign * 0.4 * face, y - 0.1 * face, 0.07 * face, 0.08 * face, _colour(dice, 0.02, 0.4))
         oval(x + sign * 0.4 * face, y - 0.32 * face, 0.24 * face, 0.05 * face, hair)
-    oval(x, y + 0.25 * face, 0.12 * face, 0.22 * face, skin * 0.9, 5)
+    oval(x, y + 0.25 * face, 0.12 * face, 0.22 * face, skin * 0.9, 2.5)
     oval(x, y + 0.65 * face, 0.32 * face, 0.09 * face, np.array([0.7, 0.3, 0.3]) * skin.max())
     oval(x, y - 1.0 * face, 0.95 * face, 0.5 * face * dice.uniform(0.6, 1.2), hair, wisps)
     return picture

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from trtkit import config as configuration
 from trtkit import models
+from trtkit.build_engines.precision_choice import best, enforce_tolerance
 from trtkit.build_engines.run import Outcome, build_engines
+from trtkit.calib.target import Target
 from trtkit.config import Config, Precision
 from trtkit.errors import Mistake
 from trtkit.export.ready import ready
@@ -25,16 +29,24 @@ Row = tuple[str, str, Outcome]
 """MODEL/NETWORK, the GPU asked for, what came of it."""
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What every network is built with; `precision` 'auto' is decided for each network and GPU."""
+
+    precision: Precision | Literal["auto"]
+    builder: str
+    out: Path
+    images: Path | None
+    force: bool
+    accept_loss: bool
+
+
 def show(
     names: list[str],
     gpus: list[str],
-    precision: Precision,
-    builder: str,
     style: str | None,
     weights: str | None,
-    out: Path,
-    images: Path | None,
-    force: bool,
+    wish: Wish,
     config: Path | None,
     summary: Path | None,
 ) -> None:
@@ -50,64 +62,81 @@ def show(
     began = time.perf_counter()
     printer = console()
     rows: list[Row] = []
+    notes: list[str] = []
     # With no names every model is built, which a style narrows to those that have it.
     chosen = names or [name for name in models.NAMES if not style or models.get(name).styles]
-    for made in [ready(name, style, weights, out, settings, images) for name in chosen]:
+    for made in [ready(name, style, weights, wish.out, settings, wish.images) for name in chosen]:
         printer.print(f"{made.model.folder}: {made.sentence}")
-        rows += _build_model(printer, made.model, gpus, precision, builder, out, images, force, made.config)
+        rows += _build_model(printer, made.model, gpus, wish, made.config, notes)
     cells = [_cells(row, settings) for row in rows]
     shown = table(*COLUMNS)
     for line in cells:
         shown.add_row(*line)
     printer.print(shown)
-    for sentence in dict.fromkeys(row[2].sentence for row in rows if row[2].state == "served by onnxruntime"):
+    notes += [row[2].sentence for row in rows if row[2].state == "served by onnxruntime"]
+    for sentence in dict.fromkeys(notes):
         printer.print(sentence)
     files = {row[2].path for row in rows}
-    printer.print(f"{len(rows)} rows, {len(files)} files under {out}, {time.perf_counter() - began:.1f} s")
+    printer.print(f"{len(rows)} rows, {len(files)} files under {wish.out}, {time.perf_counter() - began:.1f} s")
     if summary is not None:
         lines = [COLUMNS, tuple("---" for _ in COLUMNS), *cells]
         write_whole(summary, "".join(f"| {' | '.join(line)} |\n" for line in lines).encode())
 
 
 def _build_model(
-    printer: Console,
-    model: Model,
-    gpus: list[str],
-    precision: Precision,
-    builder: str,
-    out: Path,
-    images: Path | None,
-    force: bool,
-    settings: Config,
+    printer: Console, model: Model, gpus: list[str], wish: Wish, settings: Config, notes: list[str]
 ) -> list[Row]:
+    """Adds to `notes` why 'auto' chose as it did."""
     rows: list[Row] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=printer, transient=True) as bar:
         for network in model.networks:
-            task = bar.add_task(f"{model.folder}/{network.name} ONNX", total=None)
-            onnx = ensure(model, network, precision, out, settings, images)
-            bar.update(task, description=f"{model.folder}/{network.name} engines")
+            target = Target(model, network, wish.out, settings)
+            task = bar.add_task(f"{target.name} ONNX", total=None)
+            precisions = {gpu: _precision(target, gpu, wish, notes) for gpu in gpus}
 
             def progress(phase: str, done: int, total: int, task: TaskID = task) -> None:
                 if phase.startswith("Building engine"):
                     bar.update(task, completed=done, total=total)
 
-            outcomes = build_engines(
-                model=model.name,
-                network=network.name,
-                precision=precision,
-                gpu_names=gpus,
-                onnx=onnx.path,
-                config=settings,
-                root=out,
-                builder=builder,
-                force=force,
-                progress=progress,
-            )
-            title = f"{model.folder}/{network.name}"
-            rows += [(title, gpu, outcome) for gpu, outcome in zip(gpus, outcomes, strict=True)]
+            outcomes: dict[str, Outcome] = {}
+            for precision in dict.fromkeys(precisions.values()):
+                chosen = [gpu for gpu in gpus if precisions[gpu] == precision]
+                bar.update(task, description=f"{target.name} ONNX", completed=0, total=None)
+                onnx = _onnx(target, precision, wish)
+                bar.update(task, description=f"{target.name} engines")
+                made = build_engines(
+                    model=model.name,
+                    network=network.name,
+                    precision=precision,
+                    gpu_names=chosen,
+                    onnx=onnx,
+                    config=settings,
+                    root=wish.out,
+                    builder=wish.builder,
+                    force=wish.force,
+                    progress=progress,
+                )
+                outcomes |= dict(zip(chosen, made, strict=True))
+            rows += [(target.name, gpu, outcomes[gpu]) for gpu in gpus]
             bar.remove_task(task)
     return rows
+
+
+def _precision(target: Target, gpu: str, wish: Wish, notes: list[str]) -> Precision:
+    if wish.precision != "auto":
+        return wish.precision
+    choice = best(target, gpu, wish.builder)
+    notes.append(choice.sentence)
+    return choice.precision
+
+
+def _onnx(target: Target, precision: Precision, wish: Wish) -> Path:
+    """The file to build from. Raises Mistake or CheckFailed for an INT8 form that is missing, stale or too far off."""
+    if precision == "int8":
+        enforce_tolerance(target, wish.accept_loss)
+        return target.onnx("int8")
+    return ensure(target.model, target.spec, precision, wish.out, target.config, wish.images).path
 
 
 def _cells(row: Row, settings: Config) -> tuple[str, ...]:

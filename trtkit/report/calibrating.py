@@ -8,23 +8,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trtkit import config as configuration
-from trtkit import models
 from trtkit.calib import chart
 from trtkit.calib.run import Calibrated, Wish, calibrate
 from trtkit.calib.target import Target
+from trtkit.export.ready import ready
 from trtkit.files import write_whole
 from trtkit.report.console import console, table
 
 _FEW = 32
 
 
-def show(model: str, style: str | None, out: Path, wish: Wish, config: Path | None) -> None:
+def show(model: str, style: str | None, weights: str | None, out: Path, wish: Wish, config: Path | None) -> None:
     """Raises the first network's error; the networks before it stand."""
-    chosen = models.get(model).styled(style)
-    settings = configuration.load(config)
+    made = ready(model, style, weights, out, configuration.load(config))
     printer = console()
-    for spec in chosen.networks:
-        target = Target(chosen, spec, out, settings)
+    printer.print(f"{made.model.folder}: {made.sentence}")
+    for spec in made.model.networks:
+        target = Target(made.model, spec, made.root, made.config)
         done = _with_a_bar(printer, target, wish)
         _print(printer, target, done)
         if wish.sensitivity and done.costs:

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trtkit import config as configuration
-from trtkit import models
 from trtkit.calib import images, judge
 from trtkit.calib.images import ImageSet
 from trtkit.calib.target import Target
 from trtkit.config import Precision
 from trtkit.errors import Mistake
 from trtkit.evaluate.run import Evaluation, evaluate
+from trtkit.export.ready import ready
 from trtkit.report.calibrating import figures_text
 from trtkit.report.console import console, table
 
@@ -23,6 +23,7 @@ from trtkit.report.console import console, table
 def show(
     model: str,
     style: str | None,
+    weights: str | None,
     precision: str,
     folder: Path | None,
     limit: int | None,
@@ -34,12 +35,12 @@ def show(
 ) -> None:
     """Raises the first network's error; the records of the networks before it are kept."""
     precisions = parse_precisions(precision)
-    chosen = models.get(model).styled(style)
-    settings = configuration.load(config)
+    made = ready(model, style, weights, root, configuration.load(config))
     pictures = images.from_folder(folder, limit) if folder else images.shipped()
     printer = console()
-    for spec in chosen.networks:
-        target = Target(chosen, spec, root, settings)
+    printer.print(f"{made.model.folder}: {made.sentence}")
+    for spec in made.model.networks:
+        target = Target(made.model, spec, made.root, made.config)
         found = _with_a_bar(printer, target, precisions, pictures, backend, device, batch)
         _print(printer, target, found)
 
