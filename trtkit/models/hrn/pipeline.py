@@ -1,0 +1,158 @@
+"""Portrait → faces: located, aligned, reconstructed and, where the output needs it, refined.
+
+The texture is what the picture shows. The official pipeline then fits it by a hundred steps through a renderer that is
+licensed for research alone; that step is not done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from trtkit.errors import Mistake
+from trtkit.models.hrn import locate, reconstruct, specs
+from trtkit.models.hrn.assets import Assets
+from trtkit.models.hrn.coefficients import Floats
+from trtkit.models.hrn.geometry import uv_map
+from trtkit.models.hrn.geometry.align import Frame, cut, five_of_68, frame_of
+from trtkit.models.hrn.networks_run import Networks
+from trtkit.models.hrn.options import Options
+from trtkit.models.hrn.progress import Progress, Steps, silent
+from trtkit.models.hrn.reconstruct import Base, Deformed, Detail
+from trtkit.models.imaging.decode import Picture
+from trtkit.models.pipeline import StageClock
+from trtkit.runtime.backend import Backend
+
+Image = NDArray[np.uint8]
+LONGEST, REDUCED = 2000, 1500
+"""A picture with a side over the first is worked on at a long side of the second."""
+NOTES = (
+    "texture sampled from the picture; the official fitting needs a renderer licensed for research alone",
+    "no face mask: hair and hands over the face are taken for skin",
+)
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The N faces of one picture, the surest first. What an output does not need is None.
+
+    `boxes` [N, 4] and `points` [N, 68, 2] in pixels of the decoded picture, `frames` of the 224 crops in the picture
+    that was worked on; `vector` [N, 257]; `left_out`: faces that were found but could not be aligned.
+    """
+
+    boxes: Floats
+    points: Floats
+    frames: tuple[Frame, ...]
+    vector: Floats
+    base: Base | None
+    mid: Deformed | None
+    detail: Detail | None
+    left_out: int
+
+
+class FaceReconstruction:
+    """The HRN pipeline on loaded networks. Every method may be called from any thread."""
+
+    def __init__(
+        self, networks: Mapping[str, Backend], assets: Assets, options: Options, cache: Path | None = None
+    ) -> None:
+        self._networks = Networks(networks)
+        self._assets = assets
+        self._options = options
+        self._uv = uv_map.cached(assets.model.uvs, assets.model.uv_triangles, cache)
+
+    needed_pixels = None
+    """All of them: how large the face is in the picture is not known before it is decoded."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the texture is, what is not masked, what was skipped, and whether the face model is a made-up one."""
+        skipped = self._options.skipped
+        lines = NOTES if self._options.output != "coeffs" else ()
+        if skipped:
+            lines = (*lines, f"--output {self._options.output} does without {', '.join(skipped)}")
+        if self._assets.model.synthetic:
+            lines = (*lines, "SYNTHETIC face model, made by trtkit: the result resembles nobody")
+        return lines
+
+    def reconstruct(self, picture: Picture, clock: StageClock, progress: Progress = silent) -> Faces:
+        """Raises Mistake, naming the picture, where no face is found or none can be aligned."""
+        rgb, shrunk = _reduced(picture.rgb)
+        steps = Steps(self._options.steps, clock, progress)
+        with steps.step("detect"):
+            boxes = locate.boxes(self._networks, rgb)
+            if not len(boxes):
+                raise Mistake(f"{picture.source} shows no face that RetinaFace finds; give a picture of a person")
+            boxes = boxes if self._options.all_faces else boxes[:1]
+        with steps.step("landmarks"):
+            located = locate.faces(self._networks, rgb, boxes, self._assets.box)
+        with steps.step("align"):
+            small, sharp, frames, kept = self._aligned(rgb, located)
+            if not kept:
+                x1, y1, x2, y2 = (round(float(v / shrunk)) for v in boxes[0])
+                raise Mistake(
+                    f"{picture.source}: the face at {x1},{y1} to {x2},{y2} cannot be aligned, its landmarks are not "
+                    "to be seen; give a larger or less hidden one"
+                )
+        with steps.step("reconstruct"):
+            vector = reconstruct.coefficients(self._networks, small)
+        base, mid, fine = self._shape(vector, sharp, steps)
+        steps.done()
+        return Faces(
+            boxes=np.stack([face.box for face in kept]) / shrunk,
+            points=np.stack([face.points for face in kept]) / shrunk,
+            frames=frames,
+            vector=vector,
+            base=base,
+            mid=mid,
+            detail=fine,
+            left_out=len(boxes) - len(kept),
+        )
+
+    def _aligned(
+        self, rgb: Image, located: list[locate.Located]
+    ) -> tuple[Image, Image, tuple[Frame, ...], list[locate.Located]]:
+        """Crops at 224 and at 512, and the faces they are of; one whose landmarks fall together has none."""
+        size = (rgb.shape[0], rgb.shape[1])
+        small, sharp, frames, kept = [], [], [], []
+        for face in located:
+            five = five_of_68(face.points)
+            if np.ptp(five, axis=0).min() < 1:
+                continue
+            frame = frame_of(five, self._assets.standard, size, specs.FACE)
+            small.append(cut(rgb, frame))
+            sharp.append(cut(rgb, frame_of(five, self._assets.standard, size, specs.TEXTURE)))
+            frames.append(frame)
+            kept.append(face)
+        return np.array(small), np.array(sharp), tuple(frames), kept
+
+    def _shape(self, vector: Floats, sharp: Image, steps: Steps) -> tuple[Base | None, Deformed | None, Detail | None]:
+        if self._options.output == "coeffs":
+            return None, None, None
+        model = self._assets.model
+        with steps.step("texture"):
+            masks = np.ones((len(vector), specs.FACE, specs.FACE), np.float32)
+            base = reconstruct.base(vector, model, self._uv, sharp, masks)
+        with steps.step("deform"):
+            mid = reconstruct.deform(self._networks, base, model, self._uv, sharp)
+        if self._options.output != "all":
+            return base, mid, None
+        with steps.step("albedo"):
+            skin = reconstruct.albedo(self._networks, base, model)
+        with steps.step("detail"):
+            return base, mid, reconstruct.detail(self._networks, base, mid, skin, self._uv)
+
+
+def _reduced(rgb: Image) -> tuple[Image, float]:
+    """(the picture to work on, its scale): long side 1500, by bicubic, if a side is over 2000."""
+    longest = max(rgb.shape[:2])
+    if longest <= LONGEST:
+        return rgb, 1.0
+    scale = REDUCED / longest
+    height, width = (max(1, int(side * scale)) if side < longest else REDUCED for side in rgb.shape[:2])
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8), scale
