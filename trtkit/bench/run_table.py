@@ -18,7 +18,8 @@ def render(report: Report, printer: Console) -> None:
         printer.print(f"note: {note}")
     _steps(report, printer)
     _throughput(report, printer)
-    _files(report, printer)
+    if OURS in report.files:
+        _files(report, printer)
     if report.peak_memory:
         taken = ", ".join(f"{name} {mib(size)}" for name, size in report.memory.items())
         printer.print(f"GPU memory taken: {taken}; peak of the process {mib(report.peak_memory)}")

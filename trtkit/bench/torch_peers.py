@@ -5,7 +5,9 @@ The FP16 forms keep in FP32 what ours keeps there (NetworkSpec.keep_fp32), so th
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ def _pinned(torch: Any, module: Any, spec: NetworkSpec) -> Step:
         return kept[key]
 
     def step(arrays: Arrays) -> dict[str, np.ndarray]:
-        with torch.inference_mode():
+        with torch.inference_mode(), _compiling(torch):
             inputs = []
             for one in spec.inputs:
                 array = torch.from_numpy(arrays[one.name])
@@ -88,6 +90,16 @@ def _pinned(torch: Any, module: Any, spec: NetworkSpec) -> Step:
             return _named(spec, [host.numpy().copy() for host in results])
 
     return step
+
+
+@contextlib.contextmanager
+def _compiling(torch: Any) -> Iterator[None]:
+    """torch.compile takes a network's branch for exports (torch 2.11: `is_exporting` is true while it traces)."""
+    told, torch.compiler.is_exporting = torch.compiler.is_exporting, lambda: False
+    try:
+        yield
+    finally:
+        torch.compiler.is_exporting = told
 
 
 def _listed(found: Any) -> list[Any]:

@@ -7,6 +7,7 @@ off it, or when the last view of it is gone.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import weakref
 from collections import deque
@@ -28,6 +29,8 @@ from trtkit.runtime.slots import MemoryPlan, Slot, free_slot, make_slot, mark, m
 
 DEFAULT_SLOTS = 3
 """One being copied in, one running, one being copied out."""
+_EARLY, _NAP = 0.9, 5e-4
+"""A caller is woken at this share of a job's usual time, if that is longer than so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class GpuBackend:
         """Run once and wait. The result is the caller's own."""
         job = self._submit(arrays, "slot")
         try:
-            slot = job.future.result()
+            slot = self._await(job)
         except BaseException:
             # Interrupted while it waits: the slot comes back when the job lands.
             job.future.cancel()
@@ -254,6 +257,14 @@ class GpuBackend:
             job.arrays = None
             self._device.post(lambda: self._begin(job, slot))
         return job
+
+    def _await(self, job: Job) -> Any:
+        usual = self._usual.get(tuple(job.shapes.values()), 0.0)
+        if usual > _NAP:
+            # A core that slept for milliseconds wakes late, one that slept for a moment does not: wake it beforehand.
+            with contextlib.suppress(TimeoutError):
+                return job.future.result(_EARLY * usual)
+        return job.future.result()
 
     def _take(self) -> Slot | None:
         if self._waiting:
@@ -488,6 +499,13 @@ class Lease:
 
     def submit(self) -> Future[Arrays]:
         """Queue one run of what `inputs` hold; do not touch them until the future gives `outputs`."""
+        return self._start().future
+
+    def run(self) -> Arrays:
+        found: Arrays = self._backend._await(self._start())
+        return found
+
+    def _start(self) -> Job:
         self._backend._check_open()
         if not self.outputs:
             raise Mistake("the lease was released; take another one")
@@ -495,10 +513,7 @@ class Lease:
         job.future.set_running_or_notify_cancel()
         slot = self._slot
         self._backend._device.post(lambda: self._backend._begin(job, slot))
-        return job.future
-
-    def run(self) -> Arrays:
-        return self.submit().result()
+        return job
 
     def release(self) -> None:
         """Let go of the arrays; the slot is used again once nobody else holds one."""
