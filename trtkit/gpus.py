@@ -34,6 +34,15 @@ def local_capabilities() -> tuple[str, ...]:
 
 
 @functools.cache
+def cuda_version() -> str | None:
+    """The newest CUDA that the driver runs, e.g. '13.0'; None without a driver."""
+    driver, version = _driver(), ctypes.c_int()
+    if driver is None or driver.cuDriverGetVersion(ctypes.byref(version)) != 0:
+        return None
+    return f"{version.value // 1000}.{version.value % 1000 // 10}"
+
+
+@functools.cache
 def driver_version() -> str:
     """'580.95.05', asked of NVML; 'unknown' without it."""
     for name in ("libnvidia-ml.so.1", "nvml.dll"):

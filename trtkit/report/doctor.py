@@ -13,10 +13,21 @@ from pathlib import Path
 from trtkit import __version__
 from trtkit import config as configuration
 from trtkit.build_engines.versions import installed_version
-from trtkit.gpus import local_capabilities
+from trtkit.gpus import cuda_version, driver_version, local_capabilities
 from trtkit.report.console import console, table
+from trtkit.runtime.select import GPU_BACKENDS
 
-_PACKAGES = ("numpy", "onnx", "opencv-python-headless", "pillow", "onnxruntime", "onnxruntime-gpu", "pycuda", "torch")
+_PACKAGES = (
+    "numpy",
+    "onnx",
+    "opencv-python-headless",
+    "pillow",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "pycuda",
+    "cuda-bindings",
+    "torch",
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ def _gpus(settings: configuration.Config) -> list[Finding]:
                 )
             ]
         return [Finding("GPU", "absent", "no NVIDIA GPU or driver is visible; networks run on the CPU")]
-    found = []
+    found = [Finding("driver", "ok", f"{driver_version()}, runs CUDA up to {cuda_version()}")]
     for number, capability in enumerate(capabilities):
         known = [name for name, gpu in settings.gpus.items() if gpu.compute_capability == capability]
         detail = described[number] if number < len(described) else f"compute capability {capability}"
@@ -123,7 +134,16 @@ def _backends() -> list[Finding]:
     runtime = _version("onnxruntime") or _version("onnxruntime-gpu")
     mend = "" if runtime else "pip install 'trtkit[cpu]'"
     detail = f"ONNX Runtime {runtime}" if runtime else "ONNX Runtime is not installed"
-    return [Finding("backend cpu", "ok" if runtime else "absent", detail, mend)]
+    return [*map(_gpu_backend, GPU_BACKENDS), Finding("backend cpu", "ok" if runtime else "absent", detail, mend)]
+
+
+def _gpu_backend(name: str) -> Finding:
+    """Whether GPU backend `name` could run an engine or ONNX file on GPU 0."""
+    reason = GPU_BACKENDS[name].unusable(0)
+    if reason is None:
+        return Finding(f"backend {name}", "ok", "runs on GPU 0")
+    detail, _, mend = reason.removesuffix(")").rpartition(" (") if reason.endswith(")") else (reason, "", "")
+    return Finding(f"backend {name}", "absent", detail, mend)
 
 
 def _version(package: str) -> str | None:

@@ -1,0 +1,110 @@
+"""`bench run` on the CPU: it measures, says what it measured, and its figures hang together. Nothing is timed here."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rich.console import Console
+
+from trtkit.bench.chart import draw
+from trtkit.bench.contenders import ALONE, OURS, PLAIN, pipelined
+from trtkit.bench.run import Report, Settings, as_dict, bench_run, speedups
+from trtkit.bench.run_table import render
+from trtkit.bench.samples import Samples, sample
+from trtkit.errors import Mistake
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    photo = tmp_path_factory.mktemp("photo") / "noise.jpg"
+    pixels = np.random.default_rng(0).integers(0, 256, (180, 240, 3), np.uint8)
+    photo.write_bytes(cv2.imencode(".jpg", cv2.blur(pixels, (9, 9)))[1].tobytes())
+    root = tmp_path_factory.mktemp("artifacts")
+    return bench_run(Settings(backend="cpu", batches=(1, 2), size=64, rounds=1, each=2, photo=photo, root=root))
+
+
+def test_every_batch_size_has_every_contender(report):
+    assert set(report.steps) == {1, 2}
+    for found in report.steps.values():
+        assert {OURS, PLAIN} <= set(found)
+        assert ALONE not in found  # the CPU has no device-resident run
+        assert all(len(samples.seconds) == 2 for samples in found.values())
+
+
+def test_the_peers_compute_the_same_thing(report):
+    assert report.agreement[PLAIN] == 0
+    assert all(value <= 1 for value in report.agreement.values())
+
+
+def test_the_json_is_whole_and_ratios_are_over_ours(report):
+    figures = json.loads(json.dumps(as_dict(report)))
+    for batch, found in report.steps.items():
+        expected = found[PLAIN].p50 / found[OURS].p50
+        assert figures["step_over_ours"][str(batch)][PLAIN] == pytest.approx(expected)
+        assert set(speedups(report, batch)) == set(found) - {OURS}
+    assert figures["images_a_second"]["1"].keys() == {"1", "3"}
+    assert figures["files"][OURS]["stages"].keys() >= {"decode", "run", "encode"}
+
+
+def test_the_tables_put_ratios_before_times_and_name_the_device(report):
+    stream = io.StringIO()
+    render(report, Console(file=stream, width=160))
+    text = stream.getvalue()
+    assert "on cpu: CPU" in text
+    assert text.index("of ours") < text.index("p50 ms")
+    assert "times the throughput of the articles' way" in text
+
+
+def test_the_chart_is_a_picture_with_a_bar_for_each(report, tmp_path: Path):
+    image = cv2.imdecode(np.frombuffer(draw(report), np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape[1] == 1000
+    assert (image != 255).any()
+
+
+@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"each": 0}, {"batches": ()}, {"batches": (0,)}])
+def test_settings_that_cannot_be_are_refused(wrong):
+    with pytest.raises(Mistake, match="must each be at least 1"):
+        bench_run(Settings(backend="cpu", **wrong))
+
+
+def test_samples_take_turns_and_the_first_round_does_not_count():
+    order: list[str] = []
+
+    def runner(name: str):
+        def burst(times: int) -> list[float]:
+            order.append(name)
+            return [1.0 if len(order) > 2 else 99.0] * times
+
+        return burst
+
+    found = sample({"a": runner("a"), "b": runner("b")}, rounds=2, each=3)
+    assert order == ["b", "a", "a", "b", "b", "a"]
+    assert found["a"].seconds == (1.0,) * 6
+
+
+def test_jitter_is_the_distance_of_p99_from_p50():
+    assert Samples((1.0,) * 99 + (2.0,)).jitter == pytest.approx(0.01, abs=1e-6)
+
+
+def test_pipelined_keeps_no_more_in_flight_than_asked():
+    class Counting:
+        def __init__(self) -> None:
+            self.now = self.most = self.all = 0
+
+        def submit(self, arrays):
+            self.now += 1
+            self.all += 1
+            self.most = max(self.most, self.now)
+            return self
+
+        def result(self):
+            self.now -= 1
+
+    backend = Counting()
+    pipelined(backend, {}, 10, 3)  # type: ignore[arg-type]
+    assert (backend.most, backend.all, backend.now) == (3, 10, 0)
