@@ -87,6 +87,37 @@ def test_resize_keeps_its_scales_in_float_and_its_data_in_half():
     assert _types(typed)["r"] == TensorProto.FLOAT16
 
 
+def _constant(name, value):
+    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value)))
+
+
+def test_operands_given_as_constants_follow_the_precision_of_their_node():
+    """Pad's fill, Clip's limits, and one constant that a half node and an FP32 node both read."""
+    extra = [
+        _constant("around", np.array([0, 0, 1, 1, 0, 0, 1, 1])),
+        _constant("third", np.float32(1 / 3)),
+        _constant("low", np.float32(-0.9)),
+        helper.make_node("Pad", ["conv", "around", "third"], ["padded"], name="body.1/pad"),
+        helper.make_node("Clip", ["padded", "low", "third"], ["clipped"], name="body.1/clip"),
+        helper.make_node("LeakyRelu", ["clipped"], ["leaky"], name="body.1/leakyrelu", alpha=0.2),
+        helper.make_node("AveragePool", ["leaky"], ["pooled"], name="body.1/averagepool", kernel_shape=[3, 3]),
+        helper.make_node("Add", ["pooled", "third"], ["kept"], name="island/add"),
+    ]
+    exact = _picture_network(extra, last="kept")
+    typed = to_half(exact, [*EDGES, "island"])
+    onnx.checker.check_model(typed, full_check=True)
+    types = _types(typed)
+    assert {types[name] for name in ("padded", "clipped", "leaky", "pooled")} == {TensorProto.FLOAT16}
+    assert types["kept"] == TensorProto.FLOAT
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in typed.graph.initializer}
+    assert weights["third"].dtype == np.float32
+    assert weights["third.half"].dtype == np.float16
+    image = np.random.default_rng(1).integers(0, 256, (1, 12, 16, 3), dtype=np.uint8)
+    with CpuBackend(exact.SerializeToString()) as one, CpuBackend(typed.SerializeToString()) as other:
+        found = other.run({"image": image})["out"].astype(int)
+        assert np.abs(one.run({"image": image})["out"] - found).max() <= 1
+
+
 def test_a_float_output_keeps_its_type():
     model = _picture_network()
     del model.graph.output[:]

@@ -45,6 +45,7 @@ def to_half(model: ModelProto, keep_fp32: Iterable[str]) -> ModelProto:
     """
     kept = {*NORMS_AND_REDUCTIONS, *keep_fp32}
     half = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    _constants_to_weights(half)
     types = _element_types(half)
     graph = half.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -83,6 +84,17 @@ def to_half(model: ModelProto, keep_fp32: Iterable[str]) -> ModelProto:
     drop_unused_weights(half)
     onnx.helper.set_model_props(half, {p.key: p.value for p in model.metadata_props} | {"precision": "fp16"})
     return half
+
+
+def _constants_to_weights(model: ModelProto) -> None:
+    """Float Constant nodes become initializers: one read by both precisions must not be halved for the FP32 side."""
+    constants = {}
+    for node in model.graph.node:
+        value = next((a.t for a in node.attribute if a.name == "value"), None)
+        if node.op_type == "Constant" and value is not None and value.data_type == TensorProto.FLOAT:
+            constants[node.output[0]] = numpy_helper.to_array(value)
+    replace_nodes(model, [node for node in model.graph.node if not set(node.output) & set(constants)])
+    model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in constants.items())
 
 
 def _element_types(model: ModelProto) -> dict[str, int]:
