@@ -13,7 +13,7 @@ from trtkit.errors import Mistake, TrtkitError
 from trtkit.gpus import local_capabilities
 from trtkit.manifest import Manifest
 from trtkit.models.imported import chain_file
-from trtkit.models.imported.plan import BranchStep, HostStep, NetworkStep, Step
+from trtkit.models.imported.plan import BranchStep, CropStep, HostStep, NetworkStep, Step
 from trtkit.report.console import console, table
 
 SUFFIXES = (".onnx", ".engine")
@@ -70,7 +70,7 @@ def _chain_facts(file: Path) -> Iterator[tuple[str, str]]:
     yield "weights", f"{record.weights.kind}{note}, sha256 {record.weights.sha256}"
     yield "made with", ", ".join(f"{name} {version}" for name, version in record.made_with.items())
     for when, step in _walk(record.plan):
-        kind = {HostStep: "on the host", NetworkStep: "network", BranchStep: "decision"}[type(step)]
+        kind = {HostStep: "on the host", CropStep: "crop", NetworkStep: "network", BranchStep: "decision"}[type(step)]
         taken = step.condition if isinstance(step, BranchStep) else ", ".join(step.inputs)
         yield when + kind, f"{step.name}: {taken} -> {', '.join(step.outputs)}"
     for node in record.on_host:

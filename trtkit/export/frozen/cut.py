@@ -28,7 +28,21 @@ def cut_core(nodes: Sequence[NodeProto], scope: Scope, outputs: Sequence[str]) -
         for group in (inputs, outputs)
     ]
     model = _model(cut, values[0], values[1], [*_constants(cut, scope), *extra])
+    _name_constants(model)
     return model, inputs
+
+
+def _name_constants(model: ModelProto) -> None:
+    """A constant is called after the first node that takes it: of equal ones the converter keeps any."""
+    names: dict[str, str] = {}
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        for i, name in enumerate(node.input):
+            if name in constants:
+                names.setdefault(name, f"{node.name}/constant{i}")
+                node.input[i] = names[name]
+    for tensor in model.graph.initializer:
+        tensor.name = names[tensor.name]
 
 
 def cut_host(nodes: Sequence[NodeProto], scope: Scope, outputs: Sequence[str]) -> tuple[ModelProto, list[str]]:

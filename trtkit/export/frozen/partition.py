@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
-from trtkit.export.frozen.batchable import CONVOLUTIONS
+from trtkit.export.frozen.batchable import CONVOLUTIONS, attribute
 from trtkit.export.frozen.cores import Core, find_cores
 from trtkit.export.frozen.cut import cut_core, cut_host
+from trtkit.export.frozen.names import number_names
 from trtkit.export.frozen.scope import Scope, open_model, reads, subgraphs
-from trtkit.models.imported.plan import BranchStep, HostStep, NetworkStep, Step
+from trtkit.models.imported.plan import BranchStep, CropStep, HostStep, NetworkStep, Step
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Pieces:
 
 @dataclass
 class _Unit:
-    """What is scheduled as one: a core, a branch, or a single node on the host."""
+    """What is scheduled as one: a core, a branch, a crop, or a single node on the host."""
 
     kind: str
     nodes: list[NodeProto]
@@ -56,6 +57,7 @@ class _Unit:
 def take_apart(model: ModelProto) -> Pieces:
     """Steps that compute what `model` computes, on tensors of the model's names. `model` is changed."""
     pieces = Pieces()
+    number_names(model)
     scope = open_model(model)
     names: Counter[str] = Counter()
     pieces.steps = _steps(scope, [value.name for value in scope.graph.output], pieces, names)
@@ -64,6 +66,7 @@ def take_apart(model: ModelProto) -> Pieces:
 
 def _steps(scope: Scope, wanted: Sequence[str], pieces: Pieces, names: Counter[str]) -> tuple[Step, ...]:
     _name_constant_outputs(scope, wanted)
+    _name_crop_constants(scope)
     waiting = _units(scope)
     made_here = {name for unit in waiting for name in unit.makes}
     done: set[str] = set()
@@ -95,6 +98,22 @@ def _name_constant_outputs(scope: Scope, wanted: Sequence[str]) -> None:
             scope.graph.node.append(helper.make_node("Identity", [inner], [name], name=inner))
 
 
+def _name_crop_constants(scope: Scope) -> None:
+    """What a crop takes is a tensor of the chain: a constant among it (the size, mostly) gets a node that gives it."""
+    kept: list[NodeProto] = []
+    for node in scope.graph.node:
+        if _is_crop(node):
+            for i, name in enumerate(node.input):
+                if name in scope.constants:
+                    given = f"{node.output[0]}/in{i}"
+                    kept.append(helper.make_node("Identity", [name], [given], name=given))
+                    scope.shapes[given], scope.types[given] = scope.shapes[name], scope.types[name]
+                    node.input[i] = given
+        kept.append(NodeProto.FromString(node.SerializeToString()))
+    del scope.graph.node[:]
+    scope.graph.node.extend(kept)
+
+
 def _units(scope: Scope) -> list[_Unit]:
     nodes = list(scope.graph.node)
     cores = find_cores(scope)
@@ -102,17 +121,22 @@ def _units(scope: Scope) -> list[_Unit]:
     units = [_Unit("network", [nodes[i] for i in core.positions], core) for core in cores]
     for i, node in enumerate(nodes):
         if i not in inside:
-            units.append(_Unit("branch" if _is_worth_a_branch(node, scope) else "host", [node]))
+            kind = "crop" if _is_crop(node) else "branch" if _is_worth_a_branch(node, scope) else "host"
+            units.append(_Unit(kind, [node]))
     return units
 
 
+def _is_crop(node: NodeProto) -> bool:
+    return node.domain == "trtkit" and node.op_type == "CropAndResize"
+
+
 def _is_worth_a_branch(node: NodeProto, scope: Scope) -> bool:
-    """True for an If with a core in it somewhere."""
+    """True for an If with a core or a crop in it somewhere."""
     if node.op_type != "If":
         return False
     for graph in subgraphs(node):
         inner = scope.inner(_copy(graph))
-        if find_cores(inner) or any(_is_worth_a_branch(one, inner) for one in inner.graph.node):
+        if find_cores(inner) or any(_is_crop(one) or _is_worth_a_branch(one, inner) for one in inner.graph.node):
             return True
     return False
 
@@ -140,6 +164,12 @@ def _step(group: list[_Unit], makes: list[str], scope: Scope, pieces: Pieces, na
         return NetworkStep(name, tuple(inputs), tuple(makes))
     if group[0].kind == "branch":
         return _branch(nodes[0], scope, pieces, names)
+    if group[0].kind == "crop":
+        pieces.on_host.append(HostNode(nodes[0].name, "CropAndResize", "cuts out boxes whose place is computed"))
+        method = attribute(nodes[0], "method", b"bilinear").decode()
+        fill = float(attribute(nodes[0], "extrapolation_value", 0.0))
+        image, boxes, owners, size = nodes[0].input
+        return CropStep(nodes[0].name, (image, boxes, owners, size), (nodes[0].output[0],), method, fill)
     name = f"host{len(pieces.hosts) + 1}"
     pieces.hosts[name], inputs = cut_host(nodes, scope, makes)
     pieces.on_host += [found for node in nodes if (found := _remark(node, scope))]
@@ -149,11 +179,11 @@ def _step(group: list[_Unit], makes: list[str], scope: Scope, pieces: Pieces, na
 def _branch(node: NodeProto, scope: Scope, pieces: Pieces, names: Counter[str]) -> BranchStep:
     pieces.on_host.append(HostNode(node.name, "If", f"decides by the value of {node.input[0]}"))
     steps, outputs = {}, {}
-    for attribute in node.attribute:
-        inner = scope.inner(_copy(attribute.g))
+    for branch in node.attribute:
+        inner = scope.inner(_copy(branch.g))
         wanted = [value.name for value in inner.graph.output]
-        steps[attribute.name] = _steps(inner, wanted, pieces, names)
-        outputs[attribute.name] = tuple(wanted)
+        steps[branch.name] = _steps(inner, wanted, pieces, names)
+        outputs[branch.name] = tuple(wanted)
     return BranchStep(
         name=node.name,
         condition=node.input[0],

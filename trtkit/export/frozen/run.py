@@ -198,7 +198,7 @@ def _check(
         if figures[label]["max"] > TOLERANCE:
             raise CheckFailed(
                 f"the networks cut out of {graph} differ from TensorFlow's run of it by "
-                f"{figures[label]['max']:g} grey levels (at {label}), more than {TOLERANCE:g}; nothing was kept"
+                f"{figures[label]['max']:.3g} grey levels (at {label}), more than {TOLERANCE:g}; nothing was kept"
             )
     return figures
 
@@ -254,19 +254,19 @@ def _network_record(model: ModelProto, content: bytes, ranges: dict[str, tuple[f
 
 
 def _edges(model: ModelProto) -> dict[str, str]:
-    """Nodes before the first and behind the last convolution stay in FP32, as the edges of every image network do."""
+    """Nodes before the first and behind the last compute layer stay in FP32, as every image network's edges do."""
     nodes = list(model.graph.node)
     why = "0..255 and its normalisation lose up to a quarter of a grey level in half precision"
-    return dict.fromkeys((*_without_convolution(nodes, True), *_without_convolution(nodes[::-1], False)), why)
+    return dict.fromkeys((*_without_compute(nodes, True), *_without_compute(nodes[::-1], False)), why)
 
 
-def _without_convolution(nodes: list[NodeProto], forward: bool) -> list[str]:
-    """Names of the nodes that no convolution lies before (`forward`), or behind."""
+def _without_compute(nodes: list[NodeProto], forward: bool) -> list[str]:
+    """Names of the nodes that no compute layer lies before (`forward`), or behind."""
     touched: set[str] = set()
     names = []
     for node in nodes:
         near, far = (node.input, node.output) if forward else (node.output, node.input)
-        if node.op_type in CONVOLUTIONS or any(name in touched for name in near):
+        if node.op_type in (*CONVOLUTIONS, "MatMul", "Gemm") or any(name in touched for name in near):
             touched.update(far)
         elif node.name:
             names.append(node.name)

@@ -30,6 +30,9 @@ class Scope:
 def open_model(model: ModelProto) -> Scope:
     """The main graph, its shapes inferred, what is constant computed. `model` is changed."""
     _fold_identities(model.graph)
+    if not any(entry.domain == "trtkit" for entry in model.opset_import):
+        # Without it, inference stops at the first operator of that domain rather than go on behind it.
+        model.opset_import.append(onnx.helper.make_opsetid("trtkit", 1))
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     return enter(inferred.graph, None)
 

@@ -68,6 +68,8 @@ def convert(path: str, target: str, inputs: list[str], outputs: list[str]) -> No
             input_names=[f"{name}:0" for name in inputs],
             output_names=[f"{name}:0" for name in outputs],
             opset=OPSET,
+            # ONNX's own would round elsewhere than TensorFlow does; trtkit runs it itself.
+            custom_ops={"CropAndResize": "trtkit"},
         )
     except Exception as error:
         fail(f"{path} cannot be converted by tf2onnx {tf2onnx.__version__}: {' '.join(str(error).split())[:300]}")

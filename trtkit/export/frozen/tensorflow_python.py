@@ -67,9 +67,10 @@ def run(
 
 
 def _call(python: str, *arguments: object) -> str:
-    done = subprocess.run(
-        [python, str(_SCRIPT), *map(str, arguments)], capture_output=True, text=True, check=False, errors="replace"
-    )
+    # tf2onnx numbers its names in the order of sets of strings: the same graph is to give the same bytes.
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    command = [python, str(_SCRIPT), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace", env=environment)
     if done.returncode == 0:
         return done.stdout
     lines = [line for line in done.stderr.splitlines() if line.strip()]

@@ -8,8 +8,9 @@ from contextlib import suppress
 import numpy as np
 
 from trtkit.errors import TrtkitError
+from trtkit.models.imported.crop import crop_and_resize
 from trtkit.models.imported.host import HostWork
-from trtkit.models.imported.plan import BranchStep, HostStep, NetworkStep, Step
+from trtkit.models.imported.plan import BranchStep, CropStep, HostStep, NetworkStep, Step
 from trtkit.runtime.backend import Arrays, Backend
 
 Tensors = dict[str, np.ndarray]
@@ -48,6 +49,11 @@ class Chain:
                     state |= self._hosts[step.name].run(state)
             elif isinstance(step, NetworkStep):
                 self._run_network(step, states, watch)
+            elif isinstance(step, CropStep):
+                for state in states:
+                    image, boxes, owners, size = (state[name] for name in step.inputs)
+                    wanted = (int(size[0]), int(size[1]))
+                    state[step.outputs[0]] = crop_and_resize(image, boxes, owners, wanted, step.method, step.fill)
             else:
                 self._decide(step, states, watch)
 

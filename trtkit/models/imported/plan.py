@@ -1,4 +1,4 @@
-"""An imported graph as steps: host work, networks, and decisions, in the order in which they run."""
+"""An imported graph as steps: host work, networks, crops and decisions, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ class NetworkStep:
 
 
 @dataclass(frozen=True)
+class CropStep:
+    """Boxes cut out of a picture: `inputs` are the picture, the boxes, whose they are, and the size (crop.py)."""
+
+    name: str
+    inputs: tuple[str, str, str, str]
+    outputs: tuple[str]
+    method: str
+    fill: float
+
+
+@dataclass(frozen=True)
 class BranchStep:
     """A data-dependent decision: `condition` is a scalar bool; each output comes from the branch that was taken, under
     the name that it has there."""
@@ -38,9 +49,9 @@ class BranchStep:
     else_outputs: tuple[str, ...]
 
 
-Step = HostStep | NetworkStep | BranchStep
+Step = HostStep | NetworkStep | CropStep | BranchStep
 
-_KINDS: dict[str, type] = {"host": HostStep, "network": NetworkStep, "branch": BranchStep}
+_KINDS: dict[str, type] = {"host": HostStep, "network": NetworkStep, "crop": CropStep, "branch": BranchStep}
 
 
 def to_json(steps: tuple[Step, ...]) -> list[dict[str, Any]]:
