@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -68,6 +69,8 @@ def _divergence(counts: NDArray[np.float64], stop: int) -> float:
     sums = np.add.reduceat(inside, edges[:-1])
     spread = np.maximum(np.add.reduceat(filled.astype(np.float64), edges[:-1]), 1.0)
     quantized = np.repeat(sums / spread, np.diff(edges)) * filled
+    if not sums.any():
+        return math.inf  # everything lies beyond: nothing would be left
     p, q = reference / reference.sum(), quantized / quantized.sum()
     both = p > 0
     # A bin that only clipping filled has no share in q: a tiny one stands for it, or it would be infinite.

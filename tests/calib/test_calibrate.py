@@ -1,0 +1,348 @@
+"""Calibration from a folder of images to the INT8 artifact, on a small network; everything else is the real thing."""
+
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from tests.calib.conftest import names, pictures, with_int8
+from trtkit import manifest
+from trtkit.calib import collect, key, run, scales
+from trtkit.calib.run import Wish, calibrate
+from trtkit.calib.standing import int8_form
+from trtkit.calib.target import Target
+from trtkit.errors import CheckFailed, Mistake
+from trtkit.export.run import export
+from trtkit.runtime.cpu import CpuBackend
+
+
+def test_it_writes_scales_that_people_can_read_and_a_graph_that_everyone_takes(target, photographs):
+    done = calibrate(target, Wish(photographs))
+    assert names(target.scales.parent.iterdir()) == {
+        "matting.fp32.onnx",
+        "matting.fp32.onnx.json",
+        "matting.int8.onnx",
+        "matting.int8.onnx.json",
+        "matting.scales.json",
+    }
+    text = json.loads(target.scales.read_text())
+    assert set(text["key"]["images"]) == {f"{number}.png" for number in range(6)}
+    assert all(0 < found["limit"] <= found["peak"] for found in text["tensors"].values())
+    path = target.onnx("int8")
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    with CpuBackend(path) as backend:
+        assert backend.run({"image": np.zeros((2, 64, 96, 3), np.uint8)})["alpha"].shape == (2, 64, 96, 1)
+    assert done.manifest.made_of.onnx_sha256 == target.exact.manifest.came_out.sha256
+    assert done.excesses == []
+
+
+@pytest.mark.parametrize("method", ["entropy", "minmax", "percentile"])
+def test_every_method_stays_close_to_fp32(target, photographs, method):
+    done = calibrate(target, Wish(photographs, method=method))
+    figures = done.manifest.came_out.checks["against_fp32"]
+    assert figures["images"] == 6
+    assert 0 < figures["mae"] < 2
+    assert done.scales.key.method == method
+
+
+def test_two_calibrations_are_byte_identical(make_target, tmp_path, photographs):
+    one, other = make_target(tmp_path / "one"), make_target(tmp_path / "other")
+    for target in (one, other):
+        calibrate(target, Wish(photographs))
+    assert one.scales.read_bytes() == other.scales.read_bytes()
+    assert one.onnx("int8").read_bytes() == other.onnx("int8").read_bytes()
+
+
+def test_nothing_of_the_machine_is_inside(target, photographs):
+    calibrate(target, Wish(photographs))
+    for path in (target.scales, target.onnx("int8"), manifest.path_of(target.onnx("int8"))):
+        assert str(photographs).encode() not in path.read_bytes()
+
+
+def test_the_same_key_reuses_the_scales_without_torch_or_onnxruntime(target, photographs):
+    calibrate(target, Wish(photographs))
+    before = target.scales.stat().st_mtime_ns, target.onnx("int8").stat().st_mtime_ns
+    code = f"""
+        import sys
+        from pathlib import Path
+        from trtkit.calib.run import Wish, calibrate
+        from trtkit.calib.target import Target
+        from trtkit import config, models
+        raw = config.load().model_dump(by_alias=True)
+        profile = {{"image": {{"min": [1, 64, 64, 3], "opt": [1, 128, 128, 3], "max": [2, 128, 128, 3]}}}}
+        raw["models"]["cv_unet"]["networks"]["matting"]["profiles"] = [profile]
+        model = models.get("cv_unet")
+        target = Target(model, model.network("matting"), Path({str(target.root)!r}), config.Config.model_validate(raw))
+        done = calibrate(target, Wish(Path({str(photographs)!r})))
+        print(done.reason, sorted({{"torch", "onnxruntime"}} & set(sys.modules)))
+    """
+    answer = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "None []"
+    assert (target.scales.stat().st_mtime_ns, target.onnx("int8").stat().st_mtime_ns) == before
+
+
+def test_another_image_is_another_calibration_and_the_reason_is_said(target, photographs, tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(photographs, folder)
+    calibrate(target, Wish(folder))
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)).save(folder / "0.png")
+    assert calibrate(target, Wish(folder)).reason == "the images changed (1 new, 1 gone)"
+    assert calibrate(target, Wish(folder)).reason is None
+
+
+def test_a_renamed_image_is_the_same_image(target, photographs, tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(photographs, folder)
+    calibrate(target, Wish(folder))
+    (folder / "0.png").rename(folder / "00.png")
+    assert calibrate(target, Wish(folder)).reason is None
+
+
+CHANGES = {
+    "method": (lambda key: key.model_copy(update={"method": "minmax"}), "the method was minmax and is percentile"),
+    "size": (
+        lambda key: key.model_copy(update={"size": (64, 64)}),
+        "the network's input size was 64x64 and is 128x128",
+    ),
+    "preprocessing": (lambda key: key.model_copy(update={"preprocessing": "0" * 64}), "the preprocessing changed"),
+    "onnx": (lambda key: key.model_copy(update={"onnx_sha256": "0" * 64}), "the ONNX is another one"),
+    "version": (
+        lambda key: key.model_copy(update={"versions": key.versions | {"numpy": "1.0"}}),
+        "numpy was 1.0 and is",
+    ),
+    "parameters": (
+        lambda key: key.model_copy(update={"parameters": {"bins": 1.0}}),
+        "the parameters of percentile changed",
+    ),
+}
+
+
+@pytest.mark.parametrize("part", list(CHANGES))
+def test_the_reason_names_the_part_that_changed(target, photographs, part):
+    change, sentence = CHANGES[part]
+    done = calibrate(target, Wish(photographs, limit=2))
+    old = done.scales.model_copy(update={"key": change(done.scales.key)})
+    scales.write(target.scales, old)
+    reason = calibrate(target, Wish(photographs, limit=2)).reason
+    assert reason is not None
+    assert sentence in reason
+
+
+def test_another_preprocessing_has_another_fingerprint(target, photographs, monkeypatch):
+    calibrate(target, Wish(photographs, limit=2))
+    mirrored = lambda name, images, size: target.model.sample_inputs(name, [i[:, ::-1] for i in images], size)  # noqa: E731
+    from dataclasses import replace
+
+    other = Target(replace(target.model, sample_inputs=mirrored), target.spec, target.root, target.config)
+    assert calibrate(other, Wish(photographs, limit=2)).reason == "the preprocessing changed"
+
+
+def test_damaged_scales_are_made_again(target, photographs):
+    calibrate(target, Wish(photographs, limit=2))
+    target.scales.write_text(target.scales.read_text()[:-40])
+    assert "scales.json" in (calibrate(target, Wish(photographs, limit=2)).reason or "")
+
+
+def test_limit_takes_images_evenly(target, photographs):
+    done = calibrate(target, Wish(photographs, limit=3))
+    assert list(done.scales.key.images) == ["0.png", "2.png", "5.png"]
+
+
+def test_memory_holds_one_image_at_a_time(target, photographs, monkeypatch):
+    """The collector asks for the next image only after it has counted the one before it."""
+    alive, most = 0, 0
+    sample = target.model.sample_inputs
+
+    class Arrays(dict):
+        def __init__(self, *given):
+            nonlocal alive, most
+            super().__init__(*given)
+            alive += 1
+            most = max(most, alive)
+
+        def __del__(self):
+            nonlocal alive
+            alive -= 1
+
+    from dataclasses import replace
+
+    counted = replace(target.model, sample_inputs=lambda *given: Arrays(sample(*given)))
+    calibrate(Target(counted, target.spec, target.root, target.config), Wish(photographs))
+    assert most <= 2, "the one that runs, and the next as it is made"
+
+
+def test_the_block_list_is_kept_and_changes_the_graph_alone(make_target, small_config, photographs):
+    calibrate(make_target(), Wish(photographs))
+    blocked = make_target(config=with_int8(small_config, keep_fp16=["unet.decoder.1"]))
+    done = calibrate(blocked, Wish(photographs))
+    assert done.reason is None
+    assert {"unet.decoder.1.0/conv", "unet.decoder.1.2/conv"} <= set(done.manifest.made_with.flags["fp16"])
+
+
+def test_a_block_list_that_names_nothing_is_a_mistake(make_target, small_config, photographs):
+    with pytest.raises(Mistake, match="no convolution is called 'unet.dekoder'"):
+        calibrate(make_target(config=with_int8(small_config, keep_fp16=["unet.dekoder"])), Wish(photographs))
+
+
+def test_sensitivity_ranks_the_layers_and_keep_fp16_leaves_the_dearest(target, photographs):
+    done = calibrate(target, Wish(photographs, limit=2, sensitivity=True, keep_worst=2))
+    assert done.costs is not None
+    assert [cost.cost for cost in done.costs] == sorted((cost.cost for cost in done.costs), reverse=True)
+    assert {cost.name for cost in done.costs} == {
+        name for name in (*done.manifest.made_with.flags["int8"], *done.worst)
+    }
+    assert done.worst == [cost.name for cost in done.costs[:2]]
+    assert set(done.worst) <= set(done.manifest.made_with.flags["fp16"])
+    less = calibrate(target, Wish(photographs, limit=2)).manifest.came_out.checks["against_fp32"]["mae"]
+    assert done.manifest.came_out.checks["against_fp32"]["mae"] < less
+
+
+def test_costs_are_kept_until_the_scales_change(target, photographs, monkeypatch):
+    calibrate(target, Wish(photographs, limit=2, sensitivity=True))
+    monkeypatch.setattr(run.sensitivity, "measure", lambda *given: pytest.fail("measured again"))
+    assert calibrate(target, Wish(photographs, limit=2, keep_worst=1)).worst
+
+
+def test_a_stale_form_is_refused_with_the_command(target, photographs, checkpoint, tmp_path, small_config, make_target):
+    with pytest.raises(
+        Mistake, match=r"has no INT8 scales under .*trtkit calibrate cv_unet --images DIR --out .*artif"
+    ):
+        int8_form(target)
+    calibrate(target, Wish(photographs, limit=2))
+    int8_form(Target(target.model, target.spec, target.root, target.config))
+    blocked = Target(target.model, target.spec, target.root, with_int8(small_config, keep_fp16=["unet.decoder.1"]))
+    with pytest.raises(Mistake, match="was not made of matting.scales.json and the block list of engines.yaml"):
+        int8_form(blocked)
+    state = load_file(checkpoint)
+    state["head.bias"] += 0.5
+    save_file(state, tmp_path / "other.safetensors")
+    export(target.model, target.spec, "fp32", target.root, small_config, tmp_path / "other.safetensors")
+    with pytest.raises(
+        Mistake, match=r"matting\.scales\.json was made for another ONNX .* calibrate again with: trtkit"
+    ):
+        int8_form(Target(target.model, target.spec, target.root, target.config))
+
+
+# --- what people hand over -------------------------------------------------------------------------------------------
+
+
+def nothing_was_written(target):
+    return names(target.scales.parent.iterdir()) == {"matting.fp32.onnx", "matting.fp32.onnx.json"}
+
+
+def test_weights_that_are_not_embedded_need_images(target):
+    with pytest.raises(Mistake, match=r"--images is missing: cv_unet/matting has weights of kind 'file'.*--images DIR"):
+        calibrate(target, Wish())
+
+
+def test_an_empty_folder_is_a_sentence(target, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Mistake, match=r"--images .*empty holds no photograph \(\.bmp, \.jpeg"):
+        calibrate(target, Wish(tmp_path / "empty"))
+    assert nothing_was_written(target)
+
+
+def test_a_folder_that_is_none_is_a_sentence(target, tmp_path):
+    with pytest.raises(Mistake, match=r"--images .*gone is not a folder"):
+        calibrate(target, Wish(tmp_path / "gone"))
+
+
+def test_one_image_is_allowed_and_said_to_be_too_few(target, photographs, trtkit, monkeypatch):
+    done = calibrate(target, Wish(photographs, limit=1))
+    assert len(done.scales.key.images) == 1
+    answer = trtkit("calibrate", "cv_unet", "--images", photographs, "--limit", 1, "--out", target.root)
+    assert answer.code == 0, answer.err
+    assert "one image is no calibration" in answer.out
+
+
+def test_an_image_that_does_not_decode_is_named(target, photographs, tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(photographs, folder)
+    (folder / "3.png").write_bytes(b"this is no picture")
+    with pytest.raises(Mistake, match=r"3\.png"):
+        calibrate(target, Wish(folder))
+    assert nothing_was_written(target)
+
+
+@pytest.mark.parametrize("grey", [0, 255])
+def test_pictures_of_one_colour_are_refused(target, tmp_path, grey):
+    folder = pictures(tmp_path / "flat", *[np.full((80, 90, 3), grey, np.uint8)] * 3)
+    with pytest.raises(Mistake, match=r"only pictures of a single colour \(all black, say\)"):
+        calibrate(target, Wish(folder))
+    assert nothing_was_written(target)
+
+
+def test_a_tensor_without_a_range_is_named_and_nothing_is_written(target, checkpoint, photographs, tmp_path):
+    state = load_file(checkpoint)
+    state["encoder.1.0.weight"] *= 0
+    state["encoder.1.0.bias"] *= 0
+    save_file(state, tmp_path / "dead.safetensors")
+    export(target.model, target.spec, "fp32", target.root, target.config, tmp_path / "dead.safetensors")
+    dead = Target(target.model, target.spec, target.root, target.config)
+    with pytest.raises(CheckFailed, match=r"tensor 'relu_2' is 0 on every calibration image \(a zero range\)"):
+        calibrate(dead, Wish(photographs))
+    assert nothing_was_written(target)
+
+
+def test_no_nan_is_ever_written(target, photographs, monkeypatch):
+    with pytest.raises(ValueError, match="finite number above 0"):
+        scales.TensorRange(peak=1.0, limit=float("nan"))
+    monkeypatch.setattr(collect.Histogram, "add", lambda self, values: (_ for _ in ()).throw(ValueError))
+    with pytest.raises(CheckFailed, match="is not finite on a calibration image"):
+        calibrate(target, Wish(photographs))
+    assert nothing_was_written(target)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "0", "-1"])
+def test_scales_with_such_a_value_are_refused(target, photographs, value):
+    calibrate(target, Wish(photographs, limit=2))
+    text = json.loads(target.scales.read_text())
+    first = next(iter(text["tensors"]))
+    text["tensors"][first]["limit"] = "HERE"
+    target.scales.write_text(json.dumps(text).replace('"HERE"', value))
+    with pytest.raises(CheckFailed, match=r"matting\.scales\.json: .*calibrate again with --force"):
+        scales.read(target.scales)
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(target, photographs, monkeypatch):
+    import errno
+    import os
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    _ = target.exact
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Mistake, match=r"no room left on the disk for .*matting\.scales\.json"):
+        calibrate(target, Wish(photographs, limit=2))
+    assert nothing_was_written(target)
+
+
+def test_the_drawn_set_is_seeded_and_for_embedded_weights():
+    from trtkit.calib import images
+    from trtkit.calib.drawing import COUNT, SIDE, portrait
+
+    drawn = images.drawn(None)
+    assert (len(drawn), drawn.source) == (COUNT, "drawn")
+    assert np.array_equal(portrait(5), portrait(5))
+    assert portrait(5).shape == (SIDE, SIDE, 3)
+    assert not np.array_equal(portrait(5), portrait(6))
+    assert all(picture.std() > 15 for picture in map(portrait, range(0, COUNT, 6)))
+    assert list(images.drawn(3).hashes.items()) == list(drawn.hashes.items())[:3]
+
+
+def test_the_key_is_of_contents():
+    parts = {"form": 1, "onnx_sha256": "a", "size": (1, 2), "preprocessing": "p", "method": "minmax"}
+    more = {"parameters": {}, "versions": {}}
+    one = key.Key(images={"a": "1", "b": "2"}, **parts, **more)
+    renamed = key.Key(images={"x": "1", "y": "2"}, **parts, **more)
+    swapped = key.Key(images={"a": "2", "b": "1"}, **parts, **more)
+    assert key.digest(one) == key.digest(renamed) != key.digest(swapped)
+    assert key.why_not_same(one, renamed) is None
