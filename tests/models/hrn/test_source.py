@@ -11,7 +11,7 @@ from trtkit.models.hrn.networks.deretouch import DeRetouchNet
 from trtkit.models.hrn.networks.fan import FAN
 from trtkit.models.hrn.networks.landmarks106 import Landmarks106
 from trtkit.models.hrn.networks.pix2pix import ResidualGenerator
-from trtkit.models.hrn.networks.recon import CoefficientNet
+from trtkit.models.hrn.networks.recon import CoefficientNet, ImageCoefficients
 from trtkit.models.hrn.networks.retinaface import RetinaFace
 from trtkit.models.hrn.networks.s3fd import S3FD
 from trtkit.models.hrn.networks.source import load_source
@@ -64,6 +64,15 @@ def test_archive_of_a_script_gives_the_same_network(snapshot):
     module = load_source("fan", snapshot)
     wanted = random_state(module.state_dict())
     assert all(torch.equal(tensor, wanted[name].to(tensor.dtype)) for name, tensor in module.state_dict().items())
+
+
+def test_exported_form_of_net_recon_is_the_network_on_bytes():
+    net = CoefficientNet(4).eval()
+    net.load_state_dict(random_state(net.state_dict()))
+    image = torch.randint(0, 256, (2, 224, 224, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        wanted = net(image.permute(0, 3, 1, 2) / 255)
+        torch.testing.assert_close(ImageCoefficients(net).eval()(image), wanted, atol=1e-5, rtol=1e-5)
 
 
 def test_learned_gain_scales_the_output(snapshot):

@@ -22,7 +22,7 @@ RECON = NetworkSpec(
     outputs=(TensorSpec("coefficients", "float32", ("N", 257), _ANY),),
     keep_fp32={
         "from_uint8": "uint8 to 0..1 in half precision loses up to an eighth of a grey level",
-        "net.final_layers": "angles and place are added up over 2048 features and move every vertex",
+        "heads": "angles and place are added up over 2048 features and move every vertex",
     },
     smallest=FACE,
     multiple_of=FACE,

@@ -33,13 +33,23 @@ class FromUint8(nn.Module):
 
 
 class ImageCoefficients(nn.Module):
-    """net_recon as it is exported: uint8 [N, 224, 224, 3] RGB → float32 [N, 257]."""
+    """net_recon as it is exported: uint8 [N, 224, 224, 3] RGB → float32 [N, 257].
+
+    The seven heads are one convolution here, their weights one below the other: the same numbers, and one layer in
+    FP32 where there would be seven.
+    """
 
     def __init__(self, net: CoefficientNet) -> None:
         super().__init__()
         self.from_uint8 = FromUint8()
-        self.net = net
+        self.backbone = net.backbone
+        state = net.final_layers.state_dict()
+        weight = torch.cat([state[f"{index}.weight"] for index in range(len(SIZES))])
+        self.heads = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
+        bias = torch.cat([state[f"{index}.bias"] for index in range(len(SIZES))])
+        self.heads.load_state_dict({"weight": weight, "bias": bias})
 
     def forward(self, image: Tensor) -> Tensor:
-        coefficients: Tensor = self.net(self.from_uint8(image))
+        pooled = self.backbone(self.from_uint8(image))[-1].mean((2, 3), keepdim=True)
+        coefficients: Tensor = self.heads(pooled).flatten(1)
         return coefficients
