@@ -39,6 +39,14 @@ def trtkit(monkeypatch, capsys) -> Callable[..., Answer]:
     return run
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_snapshots(tmp_path_factory):
+    """Official snapshots that this machine's user has pulled are none of the tests' business."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODELSCOPE_CACHE", str(tmp_path_factory.getbasetemp() / "no-snapshots"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def portrait_pixels() -> np.ndarray:
     """The astronaut photograph of scikit-image, uint8 [512, 512, 3] RGB."""

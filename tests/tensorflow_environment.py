@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("tensorflow-cpu==2.21.0",)
+PACKAGES = ("tensorflow-cpu==2.21.0", "tf2onnx==1.17.0", "onnx==1.23.2")
 _UNREACHABLE = ("connection broken", "NewConnectionError", "NameResolutionError", "Max retries exceeded")
 
 

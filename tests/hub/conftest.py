@@ -37,7 +37,7 @@ class Puller:
 
     def __init__(self, folder: Path) -> None:
         self.cache = folder / "cache"
-        self._environment = {
+        self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("MODELSCOPE_")},
             "HOME": str(folder / "home"),
             "MODELSCOPE_CACHE": str(self.cache),
@@ -53,7 +53,7 @@ class Puller:
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "trtkit.cli", "pull", *map(str, arguments)]
         return subprocess.Popen(
-            command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def __call__(self, hub: FakeHub, *arguments: object, model: str = "cv_unet") -> subprocess.CompletedProcess[str]:

@@ -173,7 +173,7 @@ def test_a_full_or_closed_folder_is_one_sentence(pull, hub):
 
 
 def test_a_token_is_sent_and_never_printed(pull, hub, monkeypatch):
-    pull._environment["MODELSCOPE_API_TOKEN"] = "secret-token"
+    pull.environment["MODELSCOPE_API_TOKEN"] = "secret-token"
     hub.private = True
     done = pull(hub)
     assert "secret-token" not in done.stdout + done.stderr
