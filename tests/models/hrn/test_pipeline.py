@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.models.hrn.known_networks import Truth, networks, scene
 from trtkit.errors import Mistake
@@ -17,7 +18,7 @@ from trtkit.models.hrn.options import NEEDED, Options
 from trtkit.models.hrn.output.coefficients_json import document
 from trtkit.models.hrn.pipeline import FaceReconstruction
 from trtkit.models.hrn.synthetic import portrait
-from trtkit.models.imaging.decode import Picture
+from trtkit.models.imaging.decode import Picture, decode
 from trtkit.models.pipeline import StageClock
 
 
@@ -181,6 +182,20 @@ def test_progress_tells_every_step_once_and_ends(one, run):
 def test_a_picture_without_a_face_is_said_in_one_sentence(size, run):
     with pytest.raises(Mistake, match=r"face\.jpg shows no face"):
         run(np.full((*size, 3), 90, np.uint8), [])
+
+
+def test_a_greyscale_file_goes_through_like_any_other(loaded, tmp_path):
+    """Its three channels are one; without a face the sentence names the file."""
+    grey = (np.mgrid[:90, :120][1] * 2).astype(np.uint8)
+    Image.fromarray(grey, "L").save(tmp_path / "grey.png")
+    picture = decode(tmp_path / "grey.png")
+    assert picture.rgb.shape == (90, 120, 3)
+    backends, _ = networks([], (90, 120))
+    with pytest.raises(Mistake, match=r"grey\.png shows no face"):
+        FaceReconstruction(backends, loaded, Options(), tmp_path).reconstruct(picture, StageClock())
+    seen = backends["retinaface"].batches[0][0]
+    colours = seen * np.array([0.229, 0.224, 0.225])[:, None, None] + np.array([0.485, 0.456, 0.406])[:, None, None]
+    np.testing.assert_allclose(colours[0, 200:300], colours[2, 200:300], atol=1e-5)
 
 
 def test_a_face_whose_landmarks_are_not_seen_is_named_by_its_box(one, run):

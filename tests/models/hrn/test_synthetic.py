@@ -52,6 +52,13 @@ def test_written_files_read_back_as_the_same_model(face, synthetic_assets):
     assert y + side > points[:, 1].max()
 
 
+def test_albedo_basis_stays_on_the_disk_until_it_is_needed(synthetic_assets, face):
+    found = assets.load(synthetic_assets).model
+    assert isinstance(found.albedo, np.memmap)
+    numbers = np.ones((1, 80), np.float32)
+    np.testing.assert_allclose(face_model.albedo_map(found, numbers), face_model.albedo_map(face, numbers), atol=1e-6)
+
+
 def test_files_say_that_they_are_synthetic(synthetic_assets):
     assert (synthetic_assets / "SYNTHETIC.txt").read_text().startswith("SYNTHETIC")
     assert "SYNTHETIC" in io.loadmat(synthetic_assets / "BFM_model_front.mat")["synthetic"][0]

@@ -65,7 +65,7 @@ def _model(matlab: Any, place: Path) -> FaceModel:
     if len(mean) != len(uvs):
         raise Mistake(f"{place / 'bfm_uvs2.npy'} has {len(uvs)} vertices, BFM_model_front.mat has {len(mean)}")
     albedo_mean = _array(place / "bfm_tex_mean2.npy").reshape(-1)
-    albedo = _array(place / "bfm_texmap_base2.npy")
+    albedo = _array(place / "bfm_texmap_base2.npy", mapped=True)
     if albedo.size != albedo_mean.size * 80:
         raise Mistake(f"{place / 'bfm_texmap_base2.npy'} has {albedo.size} values, not 80 for each of the mean's")
     return FaceModel(
@@ -91,7 +91,7 @@ def _indices(array: np.ndarray) -> Ints:
 def _mat(matlab: Any, path: Path, **shapes: tuple[int | None, ...] | None) -> dict[str, np.ndarray]:
     """The named arrays of a .mat file, their shapes checked (None: any size, or any shape)."""
     try:
-        held = matlab.loadmat(path)
+        held = matlab.loadmat(path, variable_names=list(shapes))
     except Exception as error:
         # scipy raises whatever a damaged byte leads to.
         raise Mistake(f"{path} is not a readable .mat file ({type(error).__name__}); download it again") from error
@@ -104,9 +104,11 @@ def _mat(matlab: Any, path: Path, **shapes: tuple[int | None, ...] | None) -> di
     return {name: held[name] for name in shapes}
 
 
-def _array(path: Path) -> Floats:
+def _array(path: Path, mapped: bool = False) -> Floats:
+    """`mapped`: left on the disk until it is read, if it is float32 there. The official albedo basis is 252 MB, and
+    most outputs do without."""
     try:
-        return np.asarray(np.load(path), np.float32)
+        return np.asanyarray(np.load(path, mmap_mode="r" if mapped else None), np.float32)
     except (OSError, ValueError, EOFError) as error:
         raise Mistake(f"{path} is not a readable .npy file ({type(error).__name__}); download it again") from error
 
