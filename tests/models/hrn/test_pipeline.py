@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.models.hrn.known_networks import Truth, networks, scene
-from trtkit.errors import Mistake
+from trtkit.errors import Mistake, TrtkitError
 from trtkit.models.hrn import assets, reconstruct, specs
 from trtkit.models.hrn.coefficients import join
 from trtkit.models.hrn.geometry import face_model, light, normals, pose, uv_map
@@ -202,6 +202,23 @@ def test_a_face_whose_landmarks_are_not_seen_is_named_by_its_box(one, run):
     image, truths = one
     with pytest.raises(Mistake, match=r"face\.jpg: the face at \d+,\d+ to \d+,\d+ cannot be aligned"):
         run(image, truths, blind=(0,))
+
+
+@pytest.mark.parametrize(
+    ("network", "output", "sentence"),
+    [
+        ("landmarks106", "points", r"face\.jpg: the face at .* cannot be aligned"),
+        ("net_recon", "coefficients", r"face\.jpg: hrn/net_recon gave numbers that are not finite; run it in FP32"),
+    ],
+)
+def test_a_network_that_overflows_is_said(network, output, sentence, one, loaded, tmp_path):
+    image, truths = one
+    backends, _ = networks(truths, image.shape[:2])
+    broken = backends[network].run
+    backends[network].run = lambda arrays: {output: broken(arrays)[output] * np.nan}
+    picture = Picture(image, None, image.shape[:2], Path("face.jpg"))
+    with pytest.raises(TrtkitError, match=sentence):
+        FaceReconstruction(backends, loaded, Options(), tmp_path).reconstruct(picture, StageClock())
 
 
 def test_of_several_faces_one_that_cannot_be_aligned_is_left_out(face, uv, run):

@@ -44,8 +44,9 @@ def _look(networks: Networks, rgb: Image, squares: list[points106.Square]) -> Fl
 
 def points_68(networks: Networks, rgb: Image, coarse: Floats, regressor: BoxRegressor) -> list[Floats | None]:
     """Points [K, 106, 2] → 68 points a face; None where S³FD sees no face in the crop around them."""
-    places = [box_of(points[list(FIVE_OF_106)], regressor) for points in coarse]
-    usable = [k for k, place in enumerate(places) if 2 <= place[2] <= 8 * max(rgb.shape[:2])]
+    places = [_place(points[list(FIVE_OF_106)], regressor) for points in coarse]
+    # A square of twice the picture is the most that the official code's canvas holds.
+    usable = [k for k, place in enumerate(places) if 2 <= place[2] <= 2 * max(rgb.shape[:2])]
     found: list[Floats | None] = [None] * len(coarse)
     if not usable:
         return found
@@ -62,6 +63,12 @@ def points_68(networks: Networks, rgb: Image, coarse: Floats, regressor: BoxRegr
         points = points68.points_of(maps, window) * (side / specs.FACE) + [x, y]
         found[k] = points.astype(np.float32)
     return found
+
+
+def _place(five: Floats, regressor: BoxRegressor) -> tuple[int, int, int]:
+    """The square around five points; one of side 0 around points that fall together or are not finite."""
+    usable = np.isfinite(five).all() and np.ptp(five, axis=0).max() > 0
+    return box_of(five, regressor) if usable else (0, 0, 0)
 
 
 def faces(networks: Networks, rgb: Image, found: Floats, regressor: BoxRegressor) -> list[Located]:

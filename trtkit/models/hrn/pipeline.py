@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trtkit.errors import Mistake
+from trtkit.errors import CheckFailed, Mistake
 from trtkit.models.hrn import locate, reconstruct, specs
 from trtkit.models.hrn.assets import Assets
 from trtkit.models.hrn.coefficients import Floats
@@ -81,7 +81,8 @@ class FaceReconstruction:
         return lines
 
     def reconstruct(self, picture: Picture, clock: StageClock, progress: Progress = silent) -> Faces:
-        """Raises Mistake, naming the picture, where no face is found or none can be aligned."""
+        """Raises Mistake, naming the picture, where no face is found or none can be aligned, and CheckFailed where
+        the coefficients are not finite, as those of a network that overflows are."""
         rgb, shrunk = _reduced(picture.rgb)
         steps = Steps(self._options.steps, clock, progress)
         with steps.step("detect"):
@@ -101,6 +102,10 @@ class FaceReconstruction:
                 )
         with steps.step("reconstruct"):
             vector = reconstruct.coefficients(self._networks, small)
+            if not np.isfinite(vector).all():
+                raise CheckFailed(
+                    f"{picture.source}: hrn/{specs.RECON.name} gave numbers that are not finite; run it in FP32"
+                )
         base, mid, fine = self._shape(vector, sharp, steps)
         steps.done()
         return Faces(
