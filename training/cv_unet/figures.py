@@ -253,10 +253,10 @@ def _arm(
     """Upper arm, forearm, what the hand holds, hand; hanging, bent before the body, on the hip or raised."""
     shown = sheet.chance(0.78)
     lifted = sheet.chance(0.12)
-    first = torch.where(lifted > 0, sheet.between(0.7, 2.4), sheet.between(-0.15, 0.55))
+    first = torch.where(lifted > 0, sheet.between(0.7, 2.4), sheet.between(-0.15, 0.8))
     second = torch.where(sheet.chance(0.5) > 0, first + sheet.normal(0.25), sheet.between(-2.7, -0.4))
     second = torch.where(lifted > 0, first + sheet.between(-0.3, 1.4), second)
-    thick = sheet.between(0.42, 0.8) * (shoulder / 2.5).clamp(0.8, 1.75)
+    thick = sheet.between(0.42, 1.05) * (shoulder / 2.5).clamp(0.8, 1.6)
     root = (side * (shoulder - thick * sheet.between(0.8, 1.2)), sheet.between(0.45, 1.1))
     upper, lower = sheet.between(2.3, 3.2), sheet.between(2.0, 2.8)
     elbow = (root[0] + side * upper * torch.sin(first), root[1] + upper * torch.cos(first))
