@@ -50,12 +50,12 @@ def _pixels_off(found, wanted):
     return np.linalg.norm(found - wanted, axis=-1)
 
 
-def test_landmarks_come_back_within_two_pixels_of_the_aligned_crop(one, run):
+def test_landmarks_come_back_within_two_pixels_on_average(one, run):
     """All that lies between: box, squares, crops, heat maps of 64 cells, whole pixels."""
     image, truths = one
     faces, _, _ = run(image, truths, output="coeffs")
     off = _pixels_off(faces.points[0], truths[0].points) * faces.frames[0].scale
-    assert off.mean() < 1.5
+    assert off.mean() < 2
     assert off.max() < 4, "a cell of FAN is 3.4 pixels there"
     np.testing.assert_allclose(faces.boxes[0], truths[0].box, atol=2)
 
