@@ -87,7 +87,7 @@ def test_export_says_what_stays_on_the_host_and_why(trtkit, graphs, tf_python, t
         "stays on the host",
         "ArgMax",
         "if so, network",
-        "refine",
+        "CropAndResize",
         "if not, on the host",
         "against tensorflow",
     ):
