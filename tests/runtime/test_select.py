@@ -96,6 +96,13 @@ def test_a_named_backend_that_cannot_run_is_an_error_never_the_cpu(model, root, 
         load(model, root, backend)
 
 
+def test_what_a_backend_found_out_is_handed_on(model, root):
+    loaded = load(model, root, "cpu")
+    assert loaded.notes == ()
+    loaded.backend.notes = ["loaded cold in 2.31 s"]
+    assert loaded.notes == ("loaded cold in 2.31 s",)
+
+
 def test_cpu_can_be_asked_for_on_a_gpu_machine(model, root, gpu, opened):
     assert load(model, root, "cpu").why == ""
     assert opened == []

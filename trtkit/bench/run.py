@@ -108,7 +108,7 @@ def bench_run(settings: Settings) -> Report:
             except TrtkitError as error:  # the figures so far stand for themselves
                 report.notes.append(f"file to file is left out: {error}")
             report.peak_memory = max(report.peak_memory, memory.used() - before)
-            report.notes += getattr(backend, "notes", [])
+            report.notes += first.notes
         finally:
             for one in loaded.values():
                 one.backend.close()

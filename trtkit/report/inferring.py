@@ -55,6 +55,8 @@ def show(
     began = time.perf_counter()
     outcomes = _run(printer, pipeline, work, clock, batch, max_megapixels)
     spent = time.perf_counter() - began
+    for note in dict.fromkeys(note for one in loaded.values() for note in one.notes):
+        printer.print(f"note: {note}")
     for one in loaded.values():
         one.backend.close()
     failed = [outcome for outcome in outcomes if outcome.error]

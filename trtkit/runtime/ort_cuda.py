@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx
-
 from trtkit.config import Profile
 from trtkit.errors import CheckFailed, MissingComponent
 from trtkit.optional import need
@@ -22,7 +20,6 @@ from trtkit.runtime.backend import IOTensors
 from trtkit.runtime.cuda_api import OutOfMemory
 from trtkit.runtime.first_replay import same_as_eager
 from trtkit.runtime.gpu import Place
-from trtkit.runtime.onnx_shapes import sizes_from_inputs
 from trtkit.runtime.onnx_types import dynamic_as_none, numpy_dtype
 from trtkit.runtime.process import immortalise
 from trtkit.runtime.shapes import Shapes, SymbolicShapes, input_profiles, resolve
@@ -121,12 +118,11 @@ class OrtCudaEngine:
     def _open(self, file: Path | bytes, options: dict[str, str]) -> Any:
         if not self._graphs:
             return self._session_of(file, options)
-        model = onnx.load(file) if isinstance(file, Path) else onnx.load_from_string(file)
         try:
-            content = model.SerializeToString() if sizes_from_inputs(model) else file
-            return self._session_of(content, options | {"enable_cuda_graph": "1"}, quiet=True)
+            return self._session_of(file, options | {"enable_cuda_graph": "1"}, quiet=True)
         except CheckFailed as error:
-            # Control flow, or compute nodes that only the CPU has: such a network runs, but not as a graph.
+            # Control flow, or a copy between host and device inside (ONNX Runtime places some arithmetic on sizes so:
+            # seen with a U-Net's Resize to its skip's size). Such a network runs, but not as a graph.
             session = self._session_of(file, options)
             self._graphs = False
             self.notes.append(f"CUDA graphs are off: {error}")

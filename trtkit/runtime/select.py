@@ -40,6 +40,11 @@ class Loaded:
     weights: str
     why: str = ""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the backend has found out so far: a cold or warm cache, graphs that are off. May grow while it runs."""
+        return tuple(getattr(self.backend, "notes", ()))
+
 
 def load(
     model: Model,
