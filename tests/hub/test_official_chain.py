@@ -155,6 +155,16 @@ def test_half_a_snapshot_is_never_used(trtkit, pulled, picture):
     assert "trtkit pull cv_unet" in done.out
 
 
+def test_a_file_that_changed_since_the_pull_is_not_used(trtkit, pulled, picture):
+    graph = pulled("cv_unet") / "tf_graph.pb"
+    content = bytearray(graph.read_bytes())
+    content[-100] ^= 1
+    graph.write_bytes(content)
+    answer = trtkit("infer", "photo.png")
+    assert answer.code == 4
+    assert f"{graph} is not the file that was pulled; run trtkit pull again" in answer.err
+
+
 def test_an_update_of_the_snapshot_is_exported_anew(
     trtkit, pulled, picture, snapshots, tf_python, small_portrait, tmp_path
 ):

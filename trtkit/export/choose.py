@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from trtkit.errors import Mistake
+from trtkit.errors import CheckFailed, Mistake
 from trtkit.files import sha256
 from trtkit.hub import places, record
 from trtkit.hub.official import Official, official
@@ -28,7 +28,7 @@ class Chosen:
         """The file of one network. Raises Mistake if it is not there. Not for the embedded ones."""
         assert self.path is not None
         path = model.find_weights(network, self.path)
-        return Weights(self.kind, path, sha256(path), self.note)
+        return Weights(self.kind, path, self._sum(path), self.note)
 
     def graph(self, model: Model) -> Weights | None:
         """The official TensorFlow graph that is to be imported, None if these weights are no such thing."""
@@ -37,7 +37,17 @@ class Chosen:
         path = self.path / model.frozen.file_name if self.path.is_dir() else self.path
         if path.suffix != ".pb" or not path.is_file():
             return None
-        return Weights(self.kind, path, sha256(path), self.note)
+        return Weights(self.kind, path, self._sum(path), self.note)
+
+    def _sum(self, path: Path) -> str:
+        """sha256 of `path`. Raises CheckFailed if it is not what was pulled."""
+        digest = sha256(path)
+        found = record.read(self.path) if self.kind == OFFICIAL and self.path is not None else None
+        if found is not None and self.path is not None:
+            entry = found.files.get(path.relative_to(self.path).as_posix())
+            if entry is None or entry.sha256 != digest:
+                raise CheckFailed(f"{path} is not the file that was pulled; run trtkit pull again, which mends it")
+        return digest
 
 
 def choose(model: Model, given: str | None, cache: Path | None = None) -> Chosen:
