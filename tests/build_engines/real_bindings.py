@@ -22,31 +22,35 @@ CACHE = Path(os.environ.get("TRTKIT_TEST_CACHE", REPOSITORY / ".cache")) / "tens
 UNREACHABLE = re.compile(r"connection|Retrying|timed out|Name or service|resolution", re.IGNORECASE)
 
 
-def bindings_path(version: str) -> dict[str, str]:
-    """Environment in which `import tensorrt_bindings` gives the bindings of `version`; skips without a registry."""
+def bindings_path(version: str, module: str = "tensorrt_bindings") -> dict[str, str]:
+    """Environment in which `import MODULE` gives the bindings of `version`; skips without a registry.
+
+    `module` is tensorrt_bindings, or tensorrt_lean_bindings for the lean runtime.
+    """
     for tool in ("gcc", "nm", "readelf"):
         if shutil.which(tool) is None:
             pytest.skip(f"stubs for TensorRT's libraries need {tool}")
-    package = CACHE / version
+    package = CACHE / (version if module == "tensorrt_bindings" else f"{module}-{version}")
     if not (package / "stubs").is_dir():
-        _prepare(version, package)
+        _prepare(version, package, module)
     return {"PYTHONPATH": str(package), "LD_LIBRARY_PATH": str(package / "stubs")}
 
 
-def _prepare(version: str, package: Path) -> None:
-    working = CACHE / f"{version}.{os.getpid()}"
+def _prepare(version: str, package: Path, module: str) -> None:
+    working = CACHE / f"{package.name}.{os.getpid()}"
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
-    with zipfile.ZipFile(_download(version, working)) as wheel:
+    with zipfile.ZipFile(_download(version, working, module)) as wheel:
         wheel.extractall(working)
-    _compile_stubs(next(working.glob("tensorrt_bindings/tensorrt*.so")), working / "stubs")
+    _compile_stubs(next(working.glob(f"{module}/tensorrt*.so")), working / "stubs")
     shutil.rmtree(package, ignore_errors=True)
     working.rename(package)
 
 
-def _download(version: str, folder: Path) -> Path:
+def _download(version: str, folder: Path, module: str) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
-    done = subprocess.run([*command, f"tensorrt_cu13_bindings=={version}"], capture_output=True, text=True, check=False)
+    wheel = module.replace("_bindings", "_cu13_bindings")
+    done = subprocess.run([*command, f"{wheel}=={version}"], capture_output=True, text=True, check=False)
     if done.returncode != 0 and UNREACHABLE.search(done.stderr):
         pytest.skip(f"the bindings of TensorRT {version} cannot be fetched: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr

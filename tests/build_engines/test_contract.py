@@ -18,10 +18,11 @@ import pytest
 import trtkit
 
 from .real_bindings import bindings_path
-from .trt_usage import OBJECTS, RTX_ALONE, TALKERS, Usage, read_usage
+from .trt_usage import LEAN, OBJECTS, RTX_ALONE, TALKERS, Usage, read_usage
 
 PACKAGE = Path(trtkit.__file__).parent
 MODULES = {"10.16.1.11": "tensorrt_bindings", "11.4.0.106": "tensorrt_bindings", "rtx": "tensorrt_rtx_bindings"}
+LEAN_MODULES = {f"lean {version}": "tensorrt_lean_bindings" for version in ("10.16.1.11", "11.4.0.106")}
 ASK = """
 import importlib, json, sys
 trt = importlib.import_module(sys.argv[1])
@@ -59,9 +60,9 @@ def found_in(which: str, usage: Usage) -> dict[str, str]:
                 pytest.skip("needs TensorRT-RTX: pip install 'trtkit[rtx]'")
             environment = {}
         else:
-            environment = bindings_path(which)
+            environment = bindings_path(which.removeprefix("lean "), (MODULES | LEAN_MODULES)[which])
         done = subprocess.run(
-            [sys.executable, "-c", ASK, MODULES[which]],
+            [sys.executable, "-c", ASK, (MODULES | LEAN_MODULES)[which]],
             input=json.dumps(wanted),
             env={**os.environ, **environment},
             capture_output=True,
@@ -70,7 +71,7 @@ def found_in(which: str, usage: Usage) -> dict[str, str]:
         )
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
-        assert which in ("rtx", told["version"])
+        assert which in ("rtx", told["version"], f"lean {told['version']}")
         _answers[(which, *wanted)] = told["found"]
     return _answers[(which, *wanted)]
 
@@ -112,6 +113,14 @@ def test_every_member_of_tensorrt_s_objects_exists_and_takes_the_arguments_given
         if count is not None and not takes(found[member], count)
     }
     assert wrong == {}
+
+
+@pytest.mark.parametrize("which", LEAN_MODULES)
+def test_the_lean_runtime_has_what_the_tensorrt_backend_asks_of_it(which):
+    usage = read_usage(PACKAGE, LEAN)
+    assert {"Runtime", "ILogger", "ExecutionContextAllocationStrategy.USER_MANAGED"} <= usage.chains
+    found = found_in(which, usage)
+    assert (usage.chains | usage.members.keys()) - found.keys() == set()
 
 
 def test_what_stands_under_hasattr_exists_somewhere(usage):

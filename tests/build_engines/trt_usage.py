@@ -40,6 +40,9 @@ TALKERS = (
 )
 """The files that hold TensorRT's objects."""
 
+LEAN = ("build_engines/log_lines.py", "runtime/trt_engine.py", "runtime/tensorrt.py")
+"""The files that may hold the lean runtime in TensorRT's place."""
+
 RTX_ALONE = ("runtime/tensorrt_rtx.py",)
 """The files that hold TensorRT-RTX's objects and no other module's: what they name may be absent elsewhere."""
 
@@ -152,10 +155,12 @@ def sources(package: Path) -> Iterator[Path]:
     return package.rglob("*.py")
 
 
-def read_usage(package: Path) -> Usage:
-    """Read every file under the trtkit package at `package`."""
+def read_usage(package: Path, only: tuple[str, ...] = ()) -> Usage:
+    """Read every file under the trtkit package at `package`, or `only` those."""
     usage = Usage()
     for path in sources(package):
         name = path.relative_to(package).as_posix()
+        if only and name not in only:
+            continue
         _Reader(usage, name in TALKERS, name in RTX_ALONE).visit(ast.parse(path.read_text(encoding="utf-8")))
     return usage

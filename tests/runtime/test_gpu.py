@@ -260,7 +260,7 @@ def test_stage_times_are_handed_out(fake):
 
 
 def test_no_slot_is_no_backend(fake):
-    with pytest.raises(Mistake, match="--slots is 0"):
+    with pytest.raises(Mistake, match="slots is 0"):
         GpuBackend("cuda", 79, lambda _: fake, FakeEngine, 0)
 
 

@@ -85,7 +85,7 @@ class GpuBackend:
         slots: int = DEFAULT_SLOTS,
     ) -> None:
         if slots < 1:
-            raise Mistake(f"--slots is {slots}; at least 1 is needed")
+            raise Mistake(f"slots is {slots}; at least 1 is needed")
         self.name = name
         self._closed = False
         self._free: deque[Slot] = deque()
@@ -339,7 +339,7 @@ class GpuBackend:
         needs = f"the buffers need {memory.sentence()}" if memory else "the network itself does not fit"
         return DeviceTooSmall(
             f"{self._device.label} has {mib(free)} of {mib(total)} free, and {needs}; "
-            "use fewer --slots, a smaller profile in engines.yaml, or stop what else uses the GPU (nvidia-smi)"
+            "use fewer slots, a smaller profile in engines.yaml, or stop what else uses the GPU (nvidia-smi)"
         )
 
     def _pump(self) -> None:
@@ -439,7 +439,7 @@ class GpuBackend:
             free, total = self._device.cuda.memory()
             return DeviceTooSmall(
                 f"{self._device.label} ran out of memory in a run ({mib(free)} of {mib(total)} free), beside "
-                f"{self.memory.sentence() if self.memory else 'its buffers'}; use a smaller batch or fewer --slots"
+                f"{self.memory.sentence() if self.memory else 'its buffers'}; use a smaller batch or fewer slots"
             )
         return CheckFailed(f"{self._network.what} failed on {self._device.label}: {' '.join(str(error).split())}")
 
