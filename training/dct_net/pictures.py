@@ -34,7 +34,7 @@ def photographs() -> list[NDArray[np.uint8]]:
     """uint8 [H, W, 3] RGB each."""
     import skimage.data
 
-    found = [getattr(skimage.data, name)() for name in PHOTOGRAPHS] + [skimage.data.stereo_motorcycle()[0]]
+    found = [getattr(skimage.data, name)() for name in PHOTOGRAPHS] + [skimage.data.stereo_motorcycle()[0]]  # type: ignore[no-untyped-call]
     return [np.ascontiguousarray(np.dstack([image] * 3) if image.ndim == 2 else image) for image in found]
 
 
@@ -77,9 +77,9 @@ def drawn(rng: np.random.Generator, side: int) -> NDArray[np.uint8]:
                 mask, letters, _point(centre), int(rng.integers(0, 8)), size, 255, 1 + int(2 * size), cv2.LINE_AA
             )
         if rng.random() < 0.4:
-            mask = cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.6, 6)))
-        share = mask[..., None] / np.float32(255)
-        scene = scene * (1 - share) + _shaded(rng, side) * share
+            mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.6, 6))), np.uint8)
+        share = np.asarray(mask[..., None] / 255, np.float32)
+        scene = np.asarray(scene * (1 - share) + _shaded(rng, side) * share, np.float32)
     return np.clip(scene, 0, 255).astype(np.uint8)
 
 
@@ -94,21 +94,20 @@ def _shaded(rng: np.random.Generator, side: int) -> NDArray[np.float32]:
         colour = colour.mean() + (colour - colour.mean()) * rng.uniform(0, 0.5)
     coarse = rng.normal(0, 1, (int(rng.integers(2, 7)),) * 2).astype(np.float32)
     light = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)[..., None] * rng.uniform(2, 35)
-    grain = 0.0
+    shaded = np.asarray(colour + light, np.float32)
     if rng.random() < 0.4:
         grain = cv2.GaussianBlur(rng.normal(0, 1, (side, side)).astype(np.float32), (0, 0), float(rng.uniform(0.6, 3)))
-        grain = grain[..., None] * rng.uniform(3, 30)
-    return np.asarray(colour + light + grain, np.float32)
+        shaded += np.float32(rng.uniform(3, 30)) * np.asarray(grain, np.float32)[..., None]
+    return shaded
 
 
 class Crops:
-    """Endless augmented crops of a set of pictures, on `device`, all randomness from torch's seed."""
+    """Endless augmented crops of a set of pictures, all randomness from torch's seed."""
 
-    def __init__(self, sources: list[NDArray[np.uint8]], device: str) -> None:
-        self.device = device
+    def __init__(self, sources: list[NDArray[np.uint8]]) -> None:
         self.levels: list[list[Tensor]] = []
         for source in sources:
-            image = torch.from_numpy(source).permute(2, 0, 1)[None].float().to(device) / 255
+            image = torch.from_numpy(source).permute(2, 0, 1)[None].float() / 255
             pyramid = [image]
             while min(pyramid[-1].shape[-2:]) >= 160:
                 pyramid.append(F.avg_pool2d(pyramid[-1], 2))
@@ -118,7 +117,7 @@ class Crops:
         """float32 [count, 3, side, side] in -1..1, whole grey levels as a uint8 picture has them."""
         crops = torch.cat([self._crop(side) for _ in range(count)])
         crops = _recolour(crops)
-        noise = torch.rand(count, 1, 1, 1, device=self.device).pow(4) * 0.06
+        noise = torch.rand(count, 1, 1, 1).pow(4) * 0.06
         crops = crops + noise * torch.randn_like(crops)
         return (crops.clamp(0, 1) * 255).round() / 127.5 - 1
 
@@ -140,20 +139,20 @@ class Crops:
                 [mirror * math.sin(turn) * half * 2 / height, math.cos(turn) * half * 2 / height, float(centre[1])],
             ]
         )
-        grid = F.affine_grid(matrix[None].to(self.device), [1, 3, side, side], align_corners=False)
+        grid = F.affine_grid(matrix[None], [1, 3, side, side], align_corners=False)
         return F.grid_sample(image, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
 def _recolour(images: Tensor) -> Tensor:
     """Channels mixed, saturation, gamma, contrast and brightness changed, a crop at a time."""
-    count, device = images.shape[0], images.device
+    count = images.shape[0]
 
     def dice(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(count, 1, 1, 1, device=device)
+        return low + (high - low) * torch.rand(count, 1, 1, 1)
 
-    shuffled = torch.stack([image[torch.randperm(3, device=device)] for image in images])
+    shuffled = torch.stack([image[torch.randperm(3)] for image in images])
     grey = shuffled.mean(1, keepdim=True)
     toned = grey + (shuffled - grey) * dice(0.0, 1.8)
-    tint = 1 + 0.25 * torch.randn(count, 3, 1, 1, device=device)
+    tint = 1 + 0.25 * torch.randn(count, 3, 1, 1)
     toned = (toned * tint).clamp(0, 1) ** dice(0.5, 1.7)
     return ((toned - 0.5) * dice(0.5, 1.5) + 0.5 + dice(-0.2, 0.2)).clamp(0, 1)

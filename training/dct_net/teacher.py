@@ -51,8 +51,7 @@ _TO_YUV = torch.tensor([[0.114, 0.587, 0.299], [0.5, -0.331264, -0.168736], [-0.
 @torch.no_grad()
 def cartoon(x: Tensor, style: Style) -> Tensor:
     """float32 [N, 3, H, W] BGR in -1..1 → its cartoon, float32 [N, 3, H, W] BGR in -1..1."""
-    to_yuv = _TO_YUV.to(x.device)
-    yuv = torch.einsum("oc,nchw->nohw", to_yuv, (x + 1) / 2)
+    yuv = torch.einsum("oc,nchw->nohw", _TO_YUV, (x + 1) / 2)
     smooth = yuv
     outline = yuv[:, :1]
     for number in range(style.passes):
@@ -64,7 +63,7 @@ def cartoon(x: Tensor, style: Style) -> Tensor:
     light = _quantise(light, style.bins, style.softness)
     ink = _ink(outline, style)
     colour = torch.cat([light, smooth[:, 1:] * style.saturation], dim=1)
-    bgr = torch.einsum("oc,nchw->nohw", torch.linalg.inv(to_yuv), colour).clamp(0, 1) * ink
+    bgr = torch.einsum("oc,nchw->nohw", torch.linalg.inv(_TO_YUV), colour).clamp(0, 1) * ink
     filtered: Tensor = GuidedFilter()(x, bgr * 2 - 1)
     return filtered.clamp(-1, 1)
 
@@ -92,7 +91,7 @@ def _quantise(light: Tensor, bins: int, softness: float) -> Tensor:
     scaled = light * bins
     below = torch.floor(scaled)
     within = (scaled - below - 0.5) / softness
-    rise = torch.tanh(within) / torch.tanh(torch.tensor(0.5 / softness, device=light.device))
+    rise = torch.tanh(within) / torch.tanh(torch.tensor(0.5 / softness))
     return (below + 0.5 + 0.5 * rise) / bins
 
 
@@ -105,7 +104,7 @@ def _ink(light: Tensor, style: Style) -> Tensor:
 
 def _blur(t: Tensor, sigma: float) -> Tensor:
     radius = int(3 * sigma + 0.5)
-    taps = torch.arange(-radius, radius + 1, device=t.device, dtype=t.dtype)
+    taps = torch.arange(-radius, radius + 1, dtype=t.dtype)
     kernel = torch.exp(-taps.square() / (2 * sigma**2))
     kernel = kernel / kernel.sum()
     padded = F.pad(t, (radius,) * 4, mode="replicate")
