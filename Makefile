@@ -28,7 +28,7 @@ engines: $(DEV)/.installed  ## the CI matrix, locally: every model for every GPU
 bench: $(DEV)/.installed  ## what can be measured here, side by side
 	$(DEV)/bin/trtkit bench host
 
-weights: $(DEV)/.installed  ## MODEL=cv_unet: train the embedded weights again (a GPU makes it minutes)
+weights: $(DEV)/.installed  ## MODEL=cv_unet or dct_net: train the embedded weights again (cv_unet's in minutes on a GPU)
 	$(DEV)/bin/python -m training.$(MODEL).train
 
 clean:
