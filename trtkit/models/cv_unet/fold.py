@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -19,7 +20,7 @@ def fold(trained: MattingUNet) -> MattingUNet:
         layers = list(before.children())
         fused = [
             fuse_conv_bn_eval(conv, norm)
-            for conv, norm in zip(layers, layers[1:], strict=False)
+            for conv, norm in pairwise(layers)
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
         ]
         bare = [layer for layer in after.children() if isinstance(layer, nn.Conv2d)]
