@@ -1,3 +1,8 @@
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from trtkit.errors import Mistake
@@ -68,3 +73,22 @@ def test_an_empty_folder_and_an_empty_glob_are_named(tmp_path):
 def test_a_result_never_replaces_its_picture(photos):
     with pytest.raises(Mistake, match=r"would replace the picture itself"):
         jobs([str(photos / "b.jpg")], photos / "b.jpg", "cutout", ".png")
+
+
+def test_a_folder_that_cannot_be_listed_is_named(photos):
+    if os.geteuid() != 0:
+        photos.chmod(0)
+        with pytest.raises(Mistake, match=r"photos cannot be listed: Permission denied"):
+            jobs([str(photos)], None, "cutout", ".png")
+        return
+    # root lists anything: look with somebody else's eyes.
+    outside = Path(tempfile.mkdtemp())
+    (outside / "photos").mkdir(mode=0o000)
+    outside.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(Mistake, match=r"photos cannot be listed: Permission denied"):
+            jobs([str(outside / "photos")], None, "cutout", ".png")
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(outside)
