@@ -41,5 +41,5 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(DEV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/pip install --quiet -c constraints.txt -e ".[cpu,export,hrn,hub,rtx,dev]"
+	$(DEV)/bin/pip install --quiet -c constraints.txt -e ".[cpu,export,hrn,hub,rtx,serve,dev]"
 	@touch $@

@@ -36,6 +36,10 @@ _DAMAGED = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, E
 """What decoders raise for bad bytes; Pillow's readers are as varied as the formats."""
 
 
+class TooManyPixels(Mistake):
+    """The header says more pixels than the limit; none was decoded."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """`rgb` uint8 [H, W, 3], contiguous, sRGB; `alpha` uint8 [H, W] or None where nothing is transparent.
@@ -90,7 +94,7 @@ def decode_bytes(
     header = _opened(data, name)
     width, height = header.size
     if width * height > limit_megapixels * 1e6:
-        raise Mistake(
+        raise TooManyPixels(
             f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels, over the limit of "
             f"{limit_megapixels:g}; make it smaller or raise --max-megapixels"
         )

@@ -1,0 +1,94 @@
+"""Keys, addresses, origins: who may use the server, and what is said about it."""
+
+import pytest
+
+from trtkit.errors import Mistake
+from trtkit.serve.access import Keys, check_address, read_keys
+
+from .tiny import photo
+
+KEY = "a-key-of-at-least-16"
+
+
+@pytest.mark.parametrize("headers", [{"authorization": f"Bearer {KEY}"}, {"x-api-key": KEY}])
+def test_with_keys_set_only_their_owners_come_in(serve, headers):
+    async def test(client, service):
+        for wrong in (
+            {},
+            {"authorization": "Bearer nothing"},
+            {"x-api-key": KEY + "x"},
+            {"cookie": "trtkit_session=a"},
+        ):
+            answer = await client.post("/v1/cv_unet", content=photo(64, 64), headers=wrong)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+        assert (await client.post("/v1/cv_unet", content=photo(64, 64), headers=headers)).status_code == 200
+        assert (await client.get("/metrics")).status_code == 401
+        assert (await client.get("/v2/health/ready")).status_code == 200
+
+    serve(test, keys=(KEY, "another-key-of-this-server"))
+
+
+def test_no_origin_may_call_unless_it_was_named(serve):
+    asked = {"origin": "https://site.example", "access-control-request-method": "POST"}
+
+    async def closed(client, service):
+        answer = await client.options("/v1/cv_unet", headers=asked)
+        assert "access-control-allow-origin" not in answer.headers
+
+    async def opened(client, service):
+        answer = await client.options("/v1/cv_unet", headers=asked)
+        assert answer.headers["access-control-allow-origin"] == "https://site.example"
+        answer = await client.options("/v1/cv_unet", headers={**asked, "origin": "https://other.example"})
+        assert "access-control-allow-origin" not in answer.headers
+
+    serve(closed)
+    serve(opened, cors=("https://site.example",))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_this_machines_own_addresses_need_no_keys(host):
+    check_address(host, keys=False, no_auth=False)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "server.example"])
+def test_other_addresses_need_keys_or_the_word(host):
+    check_address(host, keys=True, no_auth=False)
+    check_address(host, keys=False, no_auth=True)
+    with pytest.raises(Mistake, match=f"--host {host} can be reached by others, and there are no API keys"):
+        check_address(host, keys=False, no_auth=False)
+
+
+def test_keys_come_from_a_file_or_the_environment_and_never_short(tmp_path, monkeypatch):
+    file = tmp_path / "keys"
+    file.write_text(f"# ours\n{KEY}\n\n")
+    assert read_keys(file) == [KEY]
+    monkeypatch.setenv("TRTKIT_API_KEYS", f"{KEY}, {KEY}2")
+    assert read_keys(None) == [KEY, KEY + "2"]
+    file.write_text("short\n")
+    with pytest.raises(Mistake, match="key 1 has 5 characters; right would be at least 16"):
+        read_keys(file)
+    file.write_text("# nothing\n")
+    with pytest.raises(Mistake, match="has no key"):
+        read_keys(file)
+    with pytest.raises(Mistake, match="cannot be read"):
+        read_keys(tmp_path / "absent")
+
+
+def test_a_session_ends_with_the_process():
+    keys = Keys([KEY])
+    assert keys.knows_session(keys.session(KEY))
+    assert not Keys([KEY]).knows_session(keys.session(KEY))
+    assert not keys.knows_session(keys.session("another"))
+
+
+def test_a_key_is_never_in_the_log(serve, caplog):
+    async def test(client, service):
+        await client.post("/v1/cv_unet", content=b"x", headers={"x-api-key": KEY, "x-request-id": "mine-1"})
+        answer = await client.post("/v1/cv_unet", content=b"x", headers={"x-request-id": "not; fit"})
+        assert answer.headers["x-request-id"] != "not; fit"
+
+    with caplog.at_level("INFO", "trtkit.serve.access"):
+        serve(test, keys=(KEY,))
+    assert '"id": "mine-1"' in caplog.text
+    assert KEY not in caplog.text

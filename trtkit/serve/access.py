@@ -1,0 +1,84 @@
+"""Who may use the server: API keys, or a session of the page that was opened with one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import os
+import secrets
+from pathlib import Path
+
+from trtkit.errors import Mistake
+
+KEYS_VARIABLE = "TRTKIT_API_KEYS"
+COOKIE = "trtkit_session"
+_SHORTEST = 16
+
+
+class Keys:
+    """The API keys of a server; none at all lets everybody in. Keys are held as hashes and compared in constant
+    time. A session is an HMAC of the key's hash under a secret of this process: it ends with the process."""
+
+    def __init__(self, keys: list[str]) -> None:
+        self._hashes = [hashlib.sha256(key.encode()).digest() for key in keys]
+        self._secret = secrets.token_bytes(32)
+
+    def __bool__(self) -> bool:
+        return bool(self._hashes)
+
+    def knows(self, key: str) -> bool:
+        given = hashlib.sha256(key.encode()).digest()
+        return any(hmac.compare_digest(given, known) for known in self._hashes)
+
+    def session(self, key: str) -> str:
+        """What the page's cookie holds for `key`."""
+        return hmac.new(self._secret, hashlib.sha256(key.encode()).digest(), "sha256").hexdigest()
+
+    def knows_session(self, cookie: str) -> bool:
+        sessions = [hmac.new(self._secret, known, "sha256").hexdigest() for known in self._hashes]
+        return any(hmac.compare_digest(cookie.encode(), session.encode()) for session in sessions)
+
+
+def read_keys(file: Path | None) -> list[str]:
+    """Keys from `file`, one a line ('#' begins a comment), else from the environment variable, separated by commas.
+
+    Never from the command line, where every user of the machine could read them. Raises Mistake, naming the source.
+    """
+    if file is not None:
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Mistake(f"--api-keys {file} cannot be read: {error}") from error
+        keys = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        if not keys:
+            raise Mistake(f"--api-keys {file} has no key; write one a line, at least {_SHORTEST} characters each")
+        source = f"--api-keys {file}"
+    else:
+        keys = [key.strip() for key in os.environ.get(KEYS_VARIABLE, "").split(",") if key.strip()]
+        source = f"${KEYS_VARIABLE}"
+    for number, key in enumerate(keys, 1):
+        if len(key) < _SHORTEST:
+            raise Mistake(
+                f"{source}: key {number} has {len(key)} characters; right would be at least {_SHORTEST}, for example "
+                "from: python -c 'import secrets; print(secrets.token_urlsafe())'"
+            )
+    return keys
+
+
+def check_address(host: str, keys: bool, no_auth: bool) -> None:
+    """Raises Mistake for an address that others can reach, with neither keys nor the explicit word."""
+    if not (keys or no_auth or is_loopback(host)):
+        raise Mistake(
+            f"--host {host} can be reached by others, and there are no API keys; give --api-keys FILE or "
+            f"${KEYS_VARIABLE}, or say --no-auth"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

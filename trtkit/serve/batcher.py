@@ -1,0 +1,330 @@
+"""Dynamic batching before one network: requests that fit together become one run.
+
+It has the face of a Backend, so a pipeline calls it as it would call the network itself; each request's pipeline waits
+in a thread of its own. A run starts when the batch is full, when its oldest request has waited `max_delay`, or at once
+when nobody else is on the way: the server announces a request when it accepts it, so that a lone client never waits.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trtkit.errors import Mistake
+from trtkit.runtime.backend import Arrays, Backend, check_inputs
+from trtkit.serve.breaker import Breaker
+from trtkit.serve.counts import NetworkCounts
+from trtkit.serve.memory import is_out_of_memory
+from trtkit.serve.refusal import Refused
+from trtkit.serve.ticket import Ticket, current
+
+if TYPE_CHECKING:
+    from trtkit.config import Profile
+
+log = logging.getLogger("trtkit.serve")
+
+_GROW_AFTER = 100
+"""Good runs after which a batch that memory had halved is doubled again."""
+
+
+@dataclass(eq=False)
+class _Entry:
+    arrays: Mapping[str, np.ndarray]
+    rows: int
+    fit: tuple[tuple[str, tuple[int, ...]], ...]
+    """Each input's shape without its first axis: what has to be equal within a run."""
+    ticket: Ticket | None
+    arrived: float
+    future: Future[Arrays] = field(default_factory=Future)
+
+
+class Batcher:
+    """One network, on one or several backends that hold the same file; `lanes` threads keep each of them busy.
+
+    Requests of a network without a batch axis run alone. Every method may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        backends: Sequence[Backend],
+        max_batch: int,
+        max_delay: float,
+        breaker: Breaker,
+        trial: Mapping[str, np.ndarray],
+    ) -> None:
+        """`title` is 'MODEL/NETWORK', for people; `max_delay` in seconds; `trial` is a small input for trial runs."""
+        first = backends[0]
+        self.title, self.name, self.device = title, first.name, first.device
+        self.inputs, self.outputs = first.inputs, first.outputs
+        self.profiles: Sequence[Profile] = first.profiles
+        batchable = all(shape and shape[0] is None for _, shape in (*first.inputs.values(), *first.outputs.values()))
+        self.max_batch = max_batch if batchable else 1
+        self.breaker = breaker
+        self.counts = NetworkCounts()
+        self._backends = tuple(backends)
+        self._delay = max_delay
+        self._trial = dict(trial)
+        self._allowed = self.max_batch  # fewer after the memory ran out
+        self._good_runs = 0
+        self._waiting: deque[_Entry] = deque()
+        self._coming = 0
+        self._running = 0
+        self._closed = False
+        self._change = threading.Condition()
+        self._lanes = [
+            threading.Thread(target=self._lane, args=(backend,), name=f"trtkit-lane-{title}-{number}", daemon=True)
+            for backend in backends
+            for number in range(max(1, getattr(backend, "slots", 1)))
+        ]
+        for lane in self._lanes:
+            lane.start()
+
+    @property
+    def depth(self) -> int:
+        """Requests that wait for a run."""
+        return len(self._waiting)
+
+    @property
+    def allowed_batch(self) -> int:
+        return self._allowed
+
+    @property
+    def lanes_alive(self) -> int:
+        return sum(lane.is_alive() for lane in self._lanes)
+
+    def announce(self, ticket: Ticket) -> None:
+        """A request is on its way here: a batch may wait for it."""
+        with self._change:
+            self._coming += 1
+            ticket.announced.add(self)
+
+    def arrived(self, ticket: Ticket) -> None:
+        """It is here, or it will not come."""
+        with self._change:
+            self._forget(ticket)
+            self._change.notify_all()
+
+    def run(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
+        """As Backend.run, in a batch with others. Raises Refused also when the request was dropped unrun."""
+        return self.submit(arrays).result()
+
+    def submit(self, arrays: Mapping[str, np.ndarray]) -> Future[Arrays]:
+        """As Backend.submit; the request whose ticket this thread carries owns the run. Raises Mistake, and Refused
+        (503) while the breaker is open."""
+        ticket = current()
+        check_inputs(self.inputs, arrays)
+        fit = tuple((name, array.shape[1:]) for name, array in sorted(arrays.items()))
+        rows = {len(array) if array.ndim else 1 for array in arrays.values()}
+        if len(rows) != 1:
+            raise Mistake(f"the inputs of {self.title} have batches of {sorted(rows)}; right would be one size for all")
+        entry = _Entry(arrays, rows.pop(), fit, ticket, time.monotonic())
+        with self._change:
+            if ticket is not None:
+                self._forget(ticket)
+            if self._closed:
+                raise Refused(503, "the server is shutting down; try another one", 1)
+            if self.breaker.open:
+                raise self._refusal()
+            self._waiting.append(entry)
+            self._change.notify_all()
+        return entry.future
+
+    def trim(self) -> None:
+        for backend in self._backends:
+            backend.trim()
+
+    def close(self) -> None:
+        """Run what waits, end the lanes, close the backends."""
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+        for lane in self._lanes:
+            lane.join()
+        for backend in self._backends:
+            backend.close()
+
+    def _forget(self, ticket: Ticket) -> None:
+        if self in ticket.announced:
+            ticket.announced.discard(self)
+            self._coming -= 1
+
+    def _refusal(self) -> Refused:
+        due = self.breaker.trial_due_in or 0.0
+        return Refused(503, f"network {self.title} {self.breaker.reason}; it is tried again soon", due + 1)
+
+    # From here on: the lanes.
+
+    def _lane(self, backend: Backend) -> None:
+        while True:
+            batch = self._take()
+            if batch is None:
+                return
+            try:
+                if batch:
+                    self._serve(backend, batch)
+                else:
+                    self._try_again(backend)
+            except BaseException as error:
+                # A lane never dies of a batch: whatever it was, its requests hear of it, as of an ordinary error.
+                log.exception("%s: a batch failed unexpectedly", self.title)
+                for entry in batch:
+                    _settle(entry, error if isinstance(error, Exception) else RuntimeError(_brief(error)))
+            finally:
+                with self._change:
+                    self._running -= 1
+                    self._change.notify_all()
+
+    def _take(self) -> list[_Entry] | None:
+        """The next batch, [] when a trial run is due, None when closed and nothing waits."""
+        with self._change:
+            while True:
+                self._drop_dead()
+                due = self.breaker.trial_due_in
+                if due is not None:
+                    self._refuse_waiting()
+                    if self._closed:
+                        return None
+                    if due == 0 and not self._running:
+                        self._running += 1
+                        return []
+                    self._change.wait(max(due, 0.05))
+                    continue
+                if not self._waiting:
+                    if self._closed:
+                        return None
+                    self._change.wait()
+                    continue
+                patience = self._patience()
+                if patience <= 0:
+                    self._running += 1
+                    return self._pick()
+                self._change.wait(patience)
+
+    def _patience(self) -> float:
+        """Seconds that the oldest waiting request may yet wait for company."""
+        first = self._waiting[0]
+        full = sum(entry.rows for entry in self._waiting if entry.fit == first.fit) >= self._allowed
+        alone = not self._coming and not self._running
+        if full or alone or self._closed:
+            return 0.0
+        return first.arrived + self._delay - time.monotonic()
+
+    def _pick(self) -> list[_Entry]:
+        """The oldest request and what fits with it, in order, up to a full batch."""
+        first = self._waiting[0]
+        picked: list[_Entry] = []
+        rows = 0
+        for entry in tuple(self._waiting):
+            if entry.fit == first.fit and (not picked or rows + entry.rows <= self._allowed):
+                picked.append(entry)
+                rows += entry.rows
+                self._waiting.remove(entry)
+        return picked
+
+    def _drop_dead(self) -> None:
+        for entry in tuple(self._waiting):
+            if entry.ticket is not None and entry.ticket.dead:
+                self._waiting.remove(entry)
+                self.counts.drop()
+                try:
+                    entry.ticket.check()
+                except Refused as error:
+                    entry.future.set_exception(error)
+
+    def _refuse_waiting(self) -> None:
+        while self._waiting:
+            self._waiting.popleft().future.set_exception(self._refusal())
+
+    def _serve(self, backend: Backend, batch: list[_Entry]) -> None:
+        began = time.monotonic_ns()
+        try:
+            outputs = self._run(backend, _joined(batch))
+        except Exception as error:
+            if not isinstance(error, Mistake):
+                log.error("%s: a run of %d failed: %s", self.title, sum(e.rows for e in batch), error)
+                self.breaker.bad(_brief(error))
+            for entry in batch:
+                self.counts.failed(time.monotonic_ns() - int(entry.arrived * 1e9))
+                _settle(entry, error if isinstance(error, Mistake) else self._broken(error))
+            return
+        self.breaker.good()
+        ended, now_ms = time.monotonic_ns(), int(time.time() * 1000)
+        ends = list(accumulate(entry.rows for entry in batch))
+        for entry, end in zip(batch, ends, strict=True):
+            self.counts.answered(began - int(entry.arrived * 1e9), ended - began, now_ms)
+            part = slice(end - entry.rows, end)
+            alone = len(batch) == 1
+            entry.future.set_result(outputs if alone else {name: array[part] for name, array in outputs.items()})
+
+    def _run(self, backend: Backend, arrays: Mapping[str, np.ndarray]) -> Arrays:
+        """One run, or several where the memory holds no more at once."""
+        rows = len(next(iter(arrays.values()))) if self.max_batch > 1 else 1
+        parts: list[Arrays] = []
+        done = 0
+        while done < rows:
+            size = min(self._allowed, rows - done)
+            part = arrays if size == rows else {name: array[done : done + size] for name, array in arrays.items()}
+            began = time.monotonic_ns()
+            try:
+                outputs = backend.run(part)
+            except Exception as error:
+                if size == 1 or not is_out_of_memory(error):
+                    raise
+                self._allowed, self._good_runs = size // 2, 0
+                self.counts.ran_out_of_memory()
+                log.warning("%s: out of memory at a batch of %d; going on with %d", self.title, size, self._allowed)
+                continue
+            self.counts.ran(size, time.monotonic_ns() - began)
+            self._grow()
+            parts.append(outputs)
+            done += size
+        if len(parts) == 1:
+            return parts[0]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _grow(self) -> None:
+        if self._allowed < self.max_batch:
+            self._good_runs += 1
+            if self._good_runs >= _GROW_AFTER:
+                self._allowed, self._good_runs = min(self.max_batch, self._allowed * 2), 0
+
+    def _try_again(self, backend: Backend) -> None:
+        try:
+            backend.run(self._trial)
+        except Exception as error:
+            self.breaker.bad(_brief(error))
+        else:
+            self.breaker.good()
+            log.info("%s: works again", self.title)
+
+    def _broken(self, error: Exception) -> Refused:
+        if is_out_of_memory(error):
+            return Refused(503, f"network {self.title} ran out of memory on this request alone; try a smaller one", 1)
+        return Refused(503, f"network {self.title} failed ({_brief(error)}); try again", 1)
+
+
+def _joined(batch: list[_Entry]) -> Mapping[str, np.ndarray]:
+    if len(batch) == 1:
+        return batch[0].arrays
+    return {name: np.concatenate([entry.arrays[name] for entry in batch]) for name in batch[0].arrays}
+
+
+def _settle(entry: _Entry, error: BaseException) -> None:
+    if not entry.future.done():
+        entry.future.set_exception(error)
+
+
+def _brief(error: BaseException) -> str:
+    """The first line of an error, short enough for a sentence."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    return line if len(line) <= 160 else line[:160] + "…"

@@ -1,0 +1,93 @@
+"""The image endpoints: one picture in, one picture out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from trtkit.models.served import parse_options
+from trtkit.models.spec import Model
+from trtkit.serve.answers import answer, json_answer
+from trtkit.serve.body import one_file, read_body
+from trtkit.serve.negotiate import MEDIA_TYPES, negotiate
+from trtkit.serve.refusal import Refused
+from trtkit.serve.service import Result, Service
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+async def list_models(request: Request) -> Response:
+    """GET /v1: what is served, with the options of each model."""
+    service: Service = request.app.state.service
+    models = {name: describe(served.model) for name, served in service.models.items()}
+    limits = {
+        "megapixels": service.limits.megapixels,
+        "upload_bytes": service.limits.upload,
+        "seconds": service.limits.seconds,
+        "queue": service.limits.queue,
+    }
+    return json_answer({"models": models, "answers": list(MEDIA_TYPES), "limits": limits})
+
+
+def describe(model: Model) -> dict[str, Any]:
+    options = []
+    for option in model.served:
+        entry: dict[str, Any] = {"name": option.name, "kind": option.kind, "help": option.help}
+        entry["default"] = option.default
+        if option.kind == "whole":
+            entry |= {"least": option.least, "most": option.most}
+        if option.kind == "choice":
+            entry["choices"] = list(option.choices)
+        options.append(entry)
+    return {"title": model.title, "result": model.result_tag, "options": options}
+
+
+async def picture(request: Request) -> Response:
+    """POST /v1/{model}: the body is a picture, or a form with one; the query holds the model's options."""
+    service: Service = request.app.state.service
+    name = request.path_params["model"]
+    request.state.note["model"] = name
+    served = service.served(name)
+    given: dict[str, str] = {}
+    for option, text in request.query_params.multi_items():
+        if option in given:
+            raise Refused(400, f"option '{option[:40]}' is there twice; give it once")
+        given[option] = text
+    pipeline = served.pipeline(parse_options(served.model.served, given, name))
+    media_type, suffix = negotiate(request.headers.get("accept", ""))
+    ticket = service.admit()
+    handed_over = False
+    try:
+        body = await read_body(request, service.limits.upload, ticket)
+        data, called = one_file(body, request.headers.get("content-type", ""))
+        del body
+        handed_over = True
+    finally:
+        if not handed_over:
+            service.leave(ticket)
+    async with hung_up(request) as gone:
+        result: Result = await service.guarded(
+            lambda: service.picture(served, pipeline, data, called, suffix, ticket), ticket, gone
+        )
+    request.state.note["stages_ms"] = {stage: round(spent * 1e3, 1) for stage, spent in result.seconds.items()}
+    timing = ", ".join(f"{stage.replace(' ', '-')};dur={spent * 1e3:.1f}" for stage, spent in result.seconds.items())
+    return answer(result.body, media_type, headers={"Server-Timing": timing, "Vary": "Accept"})
+
+
+@contextlib.asynccontextmanager
+async def hung_up(request: Request) -> AsyncIterator[asyncio.Task]:
+    """A task that is done when the client has closed the connection. The body must have been read."""
+
+    async def wait() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    task = asyncio.create_task(wait())
+    try:
+        yield task
+    finally:
+        task.cancel()

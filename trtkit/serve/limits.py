@@ -1,0 +1,35 @@
+"""What one server takes on at most."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from trtkit.errors import Mistake
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`queue`: requests under way, waiting ones included; `upload`: bytes of a request's body; `megapixels`: of a
+    picture (9 is 3000x3000); `seconds`: from the first byte to the answer; `workers`: host threads; `failures` in a
+    row open a network's breaker, which is tried again `cool_down` seconds later; `drain`: seconds that requests under
+    way get on SIGTERM."""
+
+    queue: int = 64
+    upload: int = 32 << 20
+    megapixels: float = 9.0
+    seconds: float = 10.0
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    failures: int = 5
+    cool_down: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Raises Mistake, naming the option."""
+        for name in ("queue", "upload", "megapixels", "seconds", "workers", "failures", "cool_down"):
+            if not getattr(self, name) > 0:
+                raise Mistake(f"--{name.replace('_', '-')} is {getattr(self, name):g}; right would be more than 0")
+
+    @property
+    def drain(self) -> int:
+        """Seconds that requests under way get after SIGTERM: their own limit, and one for the answer."""
+        return int(self.seconds) + 1

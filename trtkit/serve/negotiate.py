@@ -1,0 +1,42 @@
+"""Which kind of picture the client wants back, from its Accept header (RFC 9110, 12.5.1)."""
+
+from __future__ import annotations
+
+from trtkit.serve.refusal import Refused
+
+MEDIA_TYPES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
+"""Best first: PNG where the client does not care."""
+
+
+def negotiate(accept: str) -> tuple[str, str]:
+    """(media type, file suffix) of the best that `accept` allows. Raises Refused (406) listing what there is."""
+    wanted = [_part(part) for part in accept.split(",") if part.strip()] or [("*/*", 1.0)]
+    best: tuple[float, int, str] | None = None
+    for place, media in enumerate(MEDIA_TYPES):
+        quality = _quality(media, wanted)
+        if quality > 0 and (best is None or (quality, -place) > best[:2]):
+            best = (quality, -place, media)
+    if best is None:
+        raise Refused(406, f"the answer can be {', '.join(MEDIA_TYPES)}; the Accept header allows none of them")
+    return best[2], MEDIA_TYPES[best[2]]
+
+
+def _quality(media: str, wanted: list[tuple[str, float]]) -> float:
+    """The quality that the most specific matching part gives."""
+    by_range = dict(reversed(wanted))
+    for matching in (media, media.split("/")[0] + "/*", "*/*"):
+        if matching in by_range:
+            return by_range[matching]
+    return 0.0
+
+
+def _part(text: str) -> tuple[str, float]:
+    media, *parameters = (piece.strip() for piece in text.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return media.lower(), min(1.0, max(0.0, float(value)))
+            except ValueError:
+                return media.lower(), 0.0
+    return media.lower(), 1.0

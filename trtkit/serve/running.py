@@ -1,0 +1,92 @@
+"""The process around the application: uvicorn, its logs, its end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from trtkit.errors import Mistake
+from trtkit.optional import need
+from trtkit.serve.access import Keys
+from trtkit.serve.app import make_app
+from trtkit.serve.service import Service
+
+
+def run(
+    service: Service, host: str, port: int, keys: Keys, cors: Sequence[str], listening: Callable[[str], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are finished first, and the service is closed.
+
+    `listening` is called with the URL once connections are taken. Raises Mistake for an address that cannot be bound.
+    """
+    uvicorn = need("uvicorn", "trtkit serve")
+    need("httptools", "trtkit serve")
+    app = make_app(service, keys, cors)
+    settings = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=service.limits.drain,
+        lifespan="on",
+    )
+    bound = _bind(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    try:
+        listening(f"http://{shown}:{bound.getsockname()[1]}")
+        uvicorn.Server(settings).run(sockets=[bound])
+    finally:
+        bound.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(1024)
+        bound.set_inheritable(True)
+    except OSError as error:
+        raise Mistake(
+            f"--host {host} --port {port} cannot be listened on ({error.strerror or error}); "
+            "is another server there? --port 0 takes a free one"
+        ) from error
+    return bound
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line; what the access log says already is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z"}
+        line["level"] = record.levelname.lower()
+        message = record.getMessage()
+        if record.name.endswith(".access"):
+            line |= json.loads(message)
+        else:
+            line["message"] = message
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def log_to_stderr(access: bool = True) -> None:
+    """Structured logs on stderr; `access` says whether each request has a line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name in ("trtkit.serve", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO if name.startswith("trtkit") else logging.WARNING)
+        logger.propagate = False
+    logging.getLogger("trtkit.serve.access").disabled = not access

@@ -1,0 +1,194 @@
+"""The served models and the way of one request through its pipeline, without a word of HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from trtkit.models.imaging.decode import Picture, decode_bytes
+from trtkit.models.imaging.encode import encode
+from trtkit.models.pipeline import Pipeline, StageClock
+from trtkit.models.spec import Model
+from trtkit.serve.batcher import Batcher
+from trtkit.serve.limits import Limits
+from trtkit.serve.refusal import Gone, Refused
+from trtkit.serve.ticket import Ticket, carried
+
+log = logging.getLogger("trtkit.serve")
+
+T = TypeVar("T")
+
+_PIPELINES = 32
+"""Pipelines kept a model, one for each combination of options that was asked for lately."""
+
+
+@dataclass(eq=False)
+class Served:
+    """One model with its networks behind batchers, and what is said about it: `where` it runs, from which `weights`."""
+
+    model: Model
+    networks: dict[str, Batcher]
+    megapixels: float
+    where: tuple[str, ...] = ()
+    _pipelines: dict[tuple, Pipeline] = field(default_factory=dict)
+
+    def pipeline(self, options: Mapping[str, Any]) -> Pipeline:
+        """The pipeline for `options`, kept for the next request. Raises Mistake for options that exclude each other."""
+        key = tuple(sorted(options.items()))
+        found = self._pipelines.pop(key, None) or self.model.open_pipeline(self.networks, options, self.megapixels)
+        self._pipelines[key] = found  # the latest last
+        while len(self._pipelines) > _PIPELINES:
+            del self._pipelines[next(iter(self._pipelines))]
+        return found
+
+    @property
+    def problem(self) -> str | None:
+        """Why it cannot be used now, None if it can."""
+        for batcher in self.networks.values():
+            if batcher.breaker.open:
+                return f"network {batcher.title} {batcher.breaker.reason}"
+        return None
+
+
+@dataclass(frozen=True)
+class Result:
+    """`body` is the encoded file; `seconds` of each stage, a network's with the wait for its batch in it."""
+
+    body: bytes
+    size: tuple[int, int]
+    seconds: dict[str, float]
+
+
+class Service:
+    """Admission, the host pool, and the pipelines' three steps. Lives in one event loop."""
+
+    def __init__(self, models: Mapping[str, Served], limits: Limits) -> None:
+        self.models = dict(models)
+        self.limits = limits
+        self.draining = False
+        self.under_way = 0
+        self.accepted = 0
+        self.stage_seconds: dict[tuple[str, str], tuple[int, float]] = {}
+        self._host = ThreadPoolExecutor(limits.workers, thread_name_prefix="trtkit-host")
+        widest = max((network.max_batch for one in models.values() for network in one.networks.values()), default=1)
+        # Decoded pictures are what costs memory: one batch in the network, one ready behind it, and the host's.
+        held = 2 * widest + limits.workers
+        self._held = asyncio.Semaphore(held)
+        # A pipeline's run waits in its thread for the batch, so there is one for every picture that may be held.
+        self._runs = ThreadPoolExecutor(held, thread_name_prefix="trtkit-run")
+
+    def served(self, name: str) -> Served:
+        """Raises Refused (404) listing the models."""
+        try:
+            return self.models[name]
+        except KeyError:
+            raise Refused(404, f"model '{name}' is not served here; served are: {', '.join(self.models)}") from None
+
+    def admit(self) -> Ticket:
+        """Take one of the places under way; whoever gets it calls `leave`. Raises Refused: 429 when all are taken."""
+        if self.draining:
+            raise Refused(503, "the server is shutting down; try another one", 1)
+        if self.under_way >= self.limits.queue:
+            raise Refused(429, f"all {self.limits.queue} places of the queue are taken; try again", self._wait())
+        self.under_way += 1
+        self.accepted += 1
+        return Ticket(time.monotonic() + self.limits.seconds, self.limits.seconds)
+
+    def leave(self, ticket: Ticket) -> None:
+        ticket.withdraw()
+        self.under_way -= 1
+
+    def _wait(self) -> float:
+        """Seconds after which a place is probably free: a share of the time limit."""
+        return max(1.0, self.limits.seconds / 5)
+
+    async def picture(
+        self, served: Served, pipeline: Pipeline, data: bytes, name: str, suffix: str, ticket: Ticket
+    ) -> Result:
+        """The file `data`, called `name`, through the pipeline, as the content of a `suffix` file.
+
+        Raises Mistake for a file that is no picture, Refused for one that came too late. The ticket is looked at
+        before each step, so that what nobody waits for any more costs nothing.
+        """
+        clock = StageClock()
+        networks = tuple(served.networks.values())
+
+        def prepare() -> tuple[Picture, Any]:
+            ticket.check()
+            with clock.stage("decode"):
+                picture = decode_bytes(
+                    data, name, limit_megapixels=self.limits.megapixels, at_least=pipeline.needed_pixels
+                )
+            ticket.check()
+            return picture, pipeline.prepare(picture, clock)
+
+        def run(item: Any) -> Any:
+            with carried(ticket):
+                return pipeline.run([item], clock)[0]
+
+        def finish(item: Any, raw: Any) -> bytes:
+            ticket.check()
+            image = pipeline.finish(item, raw, clock)
+            with clock.stage("encode"):
+                return encode(image, suffix, "the result")
+
+        async with self._held:
+            ticket.check()
+            for network in networks:
+                network.announce(ticket)
+            try:
+                picture, item = await self._in(self._host, prepare)
+                raw = await self._in(self._runs, lambda: run(item))
+            finally:
+                ticket.withdraw()
+            body = await self._in(self._host, lambda: finish(item, raw))
+        self._note_stages(served.model.name, clock.seconds)
+        return Result(body, picture.size, dict(clock.seconds))
+
+    async def guarded(self, work: Callable[[], Any], ticket: Ticket, gone: asyncio.Task | None) -> Any:
+        """The result of the coroutine that `work` makes, or Refused: 504 at the deadline, Gone when `gone` is done.
+
+        The work itself is never torn off: it sees the ticket at its next step, ends by itself, and only then gives
+        back its place. Releases the ticket in every case.
+        """
+        task = asyncio.ensure_future(work())
+        task.add_done_callback(lambda done: self._ended(done, ticket))
+        waiting = {task} | ({gone} if gone is not None else set())
+        await asyncio.wait(
+            waiting, timeout=max(0.0, ticket.deadline - time.monotonic()), return_when=asyncio.FIRST_COMPLETED
+        )
+        if task.done():
+            return task.result()
+        ticket.gone = gone is not None and gone.done()
+        raise Gone if ticket.gone else ticket.late()
+
+    def _ended(self, task: asyncio.Future, ticket: Ticket) -> None:
+        self.leave(ticket)
+        if not task.cancelled():
+            task.exception()  # looked at: an answer that nobody waits for is no news
+
+    def _note_stages(self, model: str, seconds: Mapping[str, float]) -> None:
+        for stage, spent in seconds.items():
+            count, total = self.stage_seconds.get((model, stage), (0, 0.0))
+            self.stage_seconds[model, stage] = (count + 1, total + spent)
+
+    async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+    def close(self) -> None:
+        """End the pools, then the networks. The event loop must be idle."""
+        self._host.shutdown(wait=True)
+        self._runs.shutdown(wait=True)
+        for served in self.models.values():
+            for network in served.networks.values():
+                network.close()
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Model → why it cannot be used now; empty when everything can."""
+        return {name: served.problem for name, served in self.models.items() if served.problem}
