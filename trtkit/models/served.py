@@ -61,7 +61,7 @@ class ServedOption:
             return ",".join(map(str, parse_color(text)))
         except Mistake as error:
             raise Mistake(
-                f"option '{self.name}' is '{_short(text)}'; right would be a colour such as white, #0a84ff or 10,132,255"
+                f"option '{self.name}' is '{_short(text)}'; right would be a colour: white, #0a84ff or 10,132,255"
             ) from error
 
 
