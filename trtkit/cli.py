@@ -152,8 +152,8 @@ def calibrate(
         typer.Option(help="Folder of photographs (default, for the embedded weights alone: drawn portraits)."),
     ] = None,
     method: Annotated[
-        Literal["percentile", "entropy", "minmax"], typer.Option(help="How much of a tensor's range is kept.")
-    ] = "percentile",
+        Literal["minmax", "entropy", "percentile"], typer.Option(help="How much of a tensor's range is kept.")
+    ] = "minmax",
     limit: Annotated[int | None, typer.Option(min=1, help="Images to use at most, evenly spaced.")] = None,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Measure what each layer costs: a table and a chart.")

@@ -22,10 +22,11 @@ SIDE = 128
 
 @pytest.fixture(scope="session")
 def small_config() -> Config:
-    """The package's settings with cv_unet's engines at 128 x 128."""
+    """The package's settings with cv_unet's engines at 128 x 128 and no block list."""
     raw = configuration.load().model_dump(by_alias=True)
     shape = {"min": [1, 64, 64, 3], "opt": [1, SIDE, SIDE, 3], "max": [2, SIDE, SIDE, 3]}
-    raw["models"]["cv_unet"]["networks"]["matting"]["profiles"] = [{"image": shape}]
+    matting = raw["models"]["cv_unet"]["networks"]["matting"]
+    matting["profiles"], matting["int8"] = [{"image": shape}], {"sad_percent": 5.0}
     return Config.model_validate(raw)
 
 

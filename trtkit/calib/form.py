@@ -52,9 +52,10 @@ def make(
     if not force and (existing := up_to_date(path, key)):
         return existing
     blocked = sorted({*target.settings.int8.keep_fp16, *worst})
-    where = placement.place(target.graph, blocked)
-    typed = half.to_half(target.graph, sorted(target.spec.keep_fp32))
-    content = qdq.insert(typed, target.graph, where, found.limits).SerializeToString(deterministic=True)
+    exact = target.equalized
+    where = placement.place(exact, blocked)
+    typed = half.to_half(exact, sorted(target.spec.keep_fp32))
+    content = qdq.insert(typed, exact, where, found.limits).SerializeToString(deterministic=True)
     check_form(content, f"the INT8 form of {target.name}")
     checks = {
         "against_fp32": _check(target, chosen, found, content, progress),

@@ -1,11 +1,13 @@
 """Where quantization goes: which convolutions compute in INT8, and which tensors they read as INT8.
 
 The rules follow from how TensorRT fuses an explicit Q/DQ graph. A convolution computes in INT8 if data and weights
-both come from a DequantizeLinear; what it gives is quantized by the pair of whoever reads it next. A tensor has one
-pair, which all its INT8 readers share: so a skip or residual branch is stored in INT8 once, and an Add reads the
-residual side dequantized while the side that comes fresh from a convolution stays unquantized, for TensorRT to fuse
-the sum into that convolution. Pooling, concatenation and zero padding pass INT8 through where both their sides have
-one scale, so the tensors around them form a group.
+both come from a DequantizeLinear; what it gives is quantized by the pair of whoever reads it next. So pairs stand at
+the convolutions' inputs, one a tensor. Pooling, concatenation and zero padding before them move or select values, and
+TensorRT moves the pair through them towards the producer: the tensors around them form a group that has one scale,
+which makes that exact. (Pairs on both sides of a concatenation say the same and give the same engine, but ONNX Runtime
+fuses them to a QLinearConcat, which half-precision scales make invalid.) A sum reads the residual side through the
+pair that it has for a convolution's sake, and the side that comes fresh from a convolution as it is, for TensorRT to
+fuse the sum into that convolution.
 """
 
 from __future__ import annotations
@@ -32,9 +34,10 @@ class Placement:
     left_out: tuple[str, ...]
     """Convolutions that stay as they are: the first, the last, and those on the block list."""
     groups: tuple[tuple[str, ...], ...]
-    """The tensors that get a Q/DQ pair; those of one group share one scale. In the graph's order."""
-    readers: frozenset[str]
-    """Node names that read a quantized tensor through its pair; all others read the tensor itself."""
+    """The tensors that get a Q/DQ pair, and those that a pair may move to; one group has one scale. In the graph's
+    order."""
+    readers: dict[str, int]
+    """Node name → position of the input that it reads through a pair; all others read the tensor itself."""
 
     @property
     def tensors(self) -> list[str]:
@@ -82,39 +85,32 @@ def _placement(model: ModelProto, names: list[str]) -> Placement:
         group = group_of[tensor] = {tensor}
         node = producer.get(tensor)
         if node is not None and _passes(model, node):
-            for source in data_inputs(node):
+            for source in node.input if node.op_type == "Concat" else node.input[:1]:
                 merged = group | join(source)
                 for member in merged:
                     group_of[member] = merged
                 group = merged
         return group
 
+    readers: dict[str, int] = {}
     for node in model.graph.node:
         if node.name in chosen:
             join(node.input[0])
+            readers[node.name] = 0
+    paired = {node.input[0] for node in model.graph.node if node.name in chosen}
     for node in model.graph.node:
-        if node.op_type == "Add" and (residual := _shorter_branch(producer, node, chosen, group_of)):
-            join(residual)
-    readers = {
-        node.name
-        for node in model.graph.node
-        if node.name in chosen
-        or (_passes(model, node) and node.output[0] in group_of)
-        or (node.op_type == "Add" and _is_sum(producer, node) and any(name in group_of for name in node.input))
-    }
+        side = _residual(producer, node, chosen, paired)
+        if side is not None:
+            join(node.input[side])
+            readers[node.name] = side
     order = {name: i for i, name in enumerate(name for node in model.graph.node for name in node.output)}
     groups = {tuple(sorted(group, key=lambda name: order.get(name, -1))) for group in group_of.values()}
     return Placement(
         convolutions=tuple(names),
         left_out=tuple(node.name for node in model.graph.node if node.op_type in COMPUTE and node.name not in chosen),
         groups=tuple(sorted(groups, key=lambda group: order.get(group[0], -1))),
-        readers=frozenset(readers),
+        readers=readers,
     )
-
-
-def data_inputs(node: NodeProto) -> list[str]:
-    """The inputs that may be INT8: a convolution's weights have a pair of their own, a pad's sizes are integers."""
-    return list(node.input) if node.op_type in ("Concat", "Add") else [node.input[0]]
 
 
 def _passes(model: ModelProto, node: NodeProto) -> bool:
@@ -128,22 +124,18 @@ def _passes(model: ModelProto, node: NodeProto) -> bool:
     return filling is not None and not numpy_helper.to_array(filling).any()
 
 
-def _is_sum(producer: dict[str, NodeProto], node: NodeProto) -> bool:
-    """True for the sum of two computed tensors, not for a constant added to one."""
-    return all(name in producer for name in node.input)
+def _residual(producer: dict[str, NodeProto], node: NodeProto, chosen: set[str], paired: set[str]) -> int | None:
+    """Position of the side of a sum that is read quantized, None for any other node and where neither side is.
 
-
-def _shorter_branch(
-    producer: dict[str, NodeProto], node: NodeProto, chosen: set[str], group_of: dict[str, set[str]]
-) -> str | None:
-    """The side of a sum to quantize where both sides come straight from a quantized convolution and neither is
-    quantized yet: the one with fewer convolutions behind it, a projection beside the main branch. Else None."""
-    if not _is_sum(producer, node) or any(name in group_of for name in node.input):
+    That is the one that a convolution reads quantized anyway; where both sides come fresh from convolutions, one of
+    them all the same, or the sum would leave INT8. Of two, the one with fewer convolutions behind it.
+    """
+    if node.op_type != "Add" or not all(name in producer for name in node.input):
         return None
-    if not all(producer[name].name in chosen for name in node.input):
-        return None
-    shorter: str = min(node.input, key=lambda name: _depth(producer, name))
-    return shorter
+    sides = [position for position, name in enumerate(node.input) if name in paired]
+    if not sides and all(producer[name].name in chosen for name in node.input):
+        sides = [0, 1]
+    return min(sides, key=lambda position: _depth(producer, node.input[position]), default=None)
 
 
 def _depth(producer: dict[str, NodeProto], tensor: str) -> int:

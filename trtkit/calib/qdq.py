@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from trtkit.calib.placement import COMPUTE, Placement, data_inputs
+from trtkit.calib.placement import COMPUTE, Placement
 from trtkit.export.edit import copy_of, replace_nodes
 from trtkit.export.half import drop_unused_weights
 
@@ -22,6 +22,9 @@ LEVELS = 127
 
 SMALLEST_SCALE = 2.0**-14
 """The least normal half: a smaller scale would itself be quantized coarsely."""
+
+_MOST_STEPS = 2.0**15
+_SMALLEST_STEP = 2.0**-20
 
 
 def insert(model: ModelProto, exact: ModelProto, placement: Placement, limits: Mapping[str, float]) -> ModelProto:
@@ -42,16 +45,16 @@ def insert(model: ModelProto, exact: ModelProto, placement: Placement, limits: M
         source = sources.get(node.name)
         if source is not None and node.name in placement.readers:
             dtype = np.float16 if node.output[0] in half else np.float32
-            for i, name in enumerate(data_inputs(source)):
-                if name in scales:
-                    if node.input[i] not in pairs:
-                        pairs[node.input[i]] = _pair(graph, nodes, node.input[i], dtype(scales[name]))
-                    node.input[i] = pairs[node.input[i]]
+            side = placement.readers[node.name]
+            if node.input[side] not in pairs:
+                scale = dtype(scales[source.input[side]])
+                pairs[node.input[side]] = _pair(graph, nodes, node.input[side], scale)
+            node.input[side] = pairs[node.input[side]]
             if node.op_type in COMPUTE:
-                if node.input[1] not in pairs:
-                    axis = 1 if node.op_type == "ConvTranspose" else 0
-                    pairs[node.input[1]] = _weights(graph, nodes, weights[source.input[1]], axis, dtype)
-                node.input[1] = pairs[node.input[1]]
+                bias = numpy_helper.to_array(weights[source.input[2]]) if len(source.input) > 2 else np.zeros(1)
+                least = least_scale(scales[source.input[0]], bias) if dtype is np.float16 else SMALLEST_SCALE
+                axis = 1 if node.op_type == "ConvTranspose" else 0
+                node.input[1] = _weights(graph, nodes, weights[source.input[1]], axis, dtype, least)
         nodes.append(node)
     replace_nodes(made, nodes)
     del graph.value_info[:]
@@ -60,13 +63,26 @@ def insert(model: ModelProto, exact: ModelProto, placement: Placement, limits: M
     return made
 
 
-def quantize_weights(weights: np.ndarray, axis: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
+def least_scale(data_scale: float, bias: np.ndarray) -> np.ndarray:
+    """The least weight scale of each channel in half precision, float32 [channels] or a scalar.
+
+    ONNX Runtime quantizes a bias on its own (WeightBiasQuantization), in whole steps of data scale × weight scale,
+    and computes that in the graph's half precision: a bias of more than 65504 steps becomes infinite, and a step that
+    rounds to 0 makes NaN. Channels whose weights are so small beside their bias lose nothing by a larger scale.
+    """
+    steps = np.abs(bias) / (_MOST_STEPS * data_scale)
+    return np.asarray(np.maximum(steps, max(SMALLEST_SCALE, _SMALLEST_STEP / data_scale)), np.float32)
+
+
+def quantize_weights(
+    weights: np.ndarray, axis: int, dtype: type, least: np.ndarray | float = SMALLEST_SCALE
+) -> tuple[np.ndarray, np.ndarray]:
     """float32 weights → (int8 of the same shape, scales [channels] of `dtype`), a scale a channel of `axis`.
 
-    A channel of zeros gets a scale all the same: 0 divided by it is 0.
+    No scale is below `least`, so a channel of zeros has one, too.
     """
     others = tuple(i for i in range(weights.ndim) if i != axis)
-    scales = np.maximum(np.abs(weights).max(axis=others) / LEVELS, SMALLEST_SCALE).astype(dtype)
+    scales = np.maximum(np.abs(weights).max(axis=others) / LEVELS, least).astype(dtype)
     shape = [-1 if i == axis else 1 for i in range(weights.ndim)]
     steps = np.rint(weights / scales.astype(np.float32).reshape(shape))
     return np.clip(steps, -LEVELS, LEVELS).astype(np.int8), scales
@@ -83,10 +99,15 @@ def _pair(graph: GraphProto, nodes: list[NodeProto], name: str, scale: np.floati
     return f"{name}.dequantized"
 
 
-def _weights(graph: GraphProto, nodes: list[NodeProto], tensor: TensorProto, axis: int, dtype: type) -> str:
+def _weights(
+    graph: GraphProto, nodes: list[NodeProto], tensor: TensorProto, axis: int, dtype: type, least: np.ndarray | float
+) -> str:
     """Store a weight as int8 and append its DequantizeLinear; gives the dequantized tensor's name."""
-    steps, scales = quantize_weights(numpy_helper.to_array(tensor), axis, dtype)
+    steps, scales = quantize_weights(numpy_helper.to_array(tensor), axis, dtype, least)
+    taken = {kept.name for kept in graph.initializer}
     name = tensor.name
+    while f"{name}.int8" in taken:  # two convolutions share it, with scales of their own
+        name += "+"
     graph.initializer.append(numpy_helper.from_array(steps, f"{name}.int8"))
     graph.initializer.append(numpy_helper.from_array(scales, f"{name}.scale"))
     graph.initializer.append(numpy_helper.from_array(np.zeros(len(scales), np.int8), f"{name}.zero"))

@@ -19,7 +19,7 @@ from trtkit.errors import CheckFailed, Mistake
 from trtkit.files import sha256
 from trtkit.manifest import Manifest
 
-DEFAULT_METHOD: Method = "percentile"
+DEFAULT_METHOD: Method = "minmax"
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much."""
@@ -102,7 +102,7 @@ def _reusable(path: Path, wanted: key.Key, force: bool) -> tuple[Scales | None, 
 
 
 def _measure(target: Target, chosen: ImageSet, wanted: key.Key, method: Method, progress: Progress) -> Scales:
-    everything = placement.place(target.graph, ())
+    everything = placement.place(target.equalized, ())
     flat = 0
 
     def batches() -> Iterator[dict[str, np.ndarray]]:
@@ -117,7 +117,7 @@ def _measure(target: Target, chosen: ImageSet, wanted: key.Key, method: Method, 
                 "scales of; name photographs like those the network is for"
             )
 
-    histograms = collect.collect(target.graph, everything.tensors, batches())
+    histograms = collect.collect(target.equalized, everything.tensors, batches())
     found = {}
     for number, (name, histogram) in enumerate(histograms.items()):
         found[name] = TensorRange(peak=histogram.peak, limit=thresholds.limit(histogram, method))
@@ -139,6 +139,6 @@ def _costs(target: Target, chosen: ImageSet, found: Scales, scales_sha256: str, 
         done.append(layer)
         progress("layers", len(done), len(layers))
 
-    costs = sensitivity.measure(target.graph, layers, found.limits, batches, step)
+    costs = sensitivity.measure(target.equalized, layers, found.limits, batches, step)
     sensitivity.write(target.costs, scales_sha256, costs)
     return costs

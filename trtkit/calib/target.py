@@ -10,6 +10,7 @@ import onnx
 from onnx import ModelProto
 
 from trtkit import artifacts
+from trtkit.calib.equalize import equalize
 from trtkit.config import Config, NetworkConfig
 from trtkit.export.run import Exported, ensure
 from trtkit.models.spec import Model, NetworkSpec
@@ -40,6 +41,11 @@ class Target:
     def graph(self) -> ModelProto:
         """The FP32 graph, read when it is first needed: what is up to date never needs it."""
         return onnx.load(self.exact.path)
+
+    @cached_property
+    def equalized(self) -> ModelProto:
+        """The same function on weights that quantize better: what is calibrated and quantized."""
+        return equalize(self.graph)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trtkit.calib.histogram import Histogram
 from trtkit.calib.qdq import LEVELS
 
-Method = Literal["entropy", "minmax", "percentile"]
+Method = Literal["minmax", "entropy", "percentile"]
 METHODS: tuple[str, ...] = get_args(Method)
 
 PERCENTILE = 99.999
