@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper
 
+from trtkit.export import parity
 from trtkit.export.edit import copy_of, replace_nodes
 from trtkit.export.half import HALF_MAX
 from trtkit.runtime.cpu import CpuBackend
@@ -34,14 +35,15 @@ class RangeReport:
         return self.worst_value <= LIMIT
 
 
-def examine(fp32: ModelProto, half: ModelProto, arrays: dict[str, np.ndarray]) -> RangeReport:
-    """`half` is to_half(fp32, …); `arrays` one batch of the network's inputs."""
+def examine(fp32: ModelProto, half: ModelProto, arrays: dict[str, np.ndarray], relative: bool = False) -> RangeReport:
+    """`half` is to_half(fp32, …); `arrays` one batch of the network's inputs; shifts are in the output's own units, or
+    `relative` to each output's largest magnitude."""
     region = _half_tensors(half)
     peaks = _peaks(fp32, region, arrays)
     worst_tensor = max(peaks, key=lambda name: peaks[name], default="")
     with CpuBackend(fp32.SerializeToString()) as exact, CpuBackend(_rounded(fp32, region), optimize=False) as rounded:
         wanted, found = exact.run(arrays), rounded.run(arrays)
-    gaps = [np.abs(wanted[name].astype(np.float64) - found[name].astype(np.float64)) for name in wanted]
+    gaps = parity.gaps(wanted, found, relative)
     return RangeReport(
         worst_tensor,
         peaks.get(worst_tensor, 0.0),

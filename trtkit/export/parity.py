@@ -20,7 +20,9 @@ def sample_batches(
     """(label such as '3x448x640', input batch) for every size and batch; a fixed-size network has one size."""
     image = spec.inputs[0]
     fixed = not {"H", "W"} & set(image.dynamic_axes.values())
-    sizes = ((image.shape[1], image.shape[2]),) if fixed else SIZES
+    # Pictures have their channels last, maps of numbers have them first.
+    sides = image.shape[-2:] if spec.relative and image.dtype != "uint8" else image.shape[1:3]
+    sizes = ((sides[0], sides[1]),) if fixed else SIZES
     for size in sizes:
         for batch in BATCHES:
             chosen = [photographs[i % len(photographs)] for i in range(batch)]
@@ -28,18 +30,38 @@ def sample_batches(
 
 
 def differences(
-    reference: Run, candidate: Run, batches: Iterator[tuple[str, dict[str, np.ndarray]]]
+    reference: Run, candidate: Run, batches: Iterator[tuple[str, dict[str, np.ndarray]]], relative: bool = False
 ) -> dict[str, dict[str, float]]:
-    """Largest and mean absolute difference over all outputs, for each batch, in the output's own units."""
+    """Largest and mean absolute difference over all outputs, for each batch: in the output's own units, or `relative`
+    to the output's largest magnitude in that batch."""
     figures = {}
     for label, arrays in batches:
-        wanted, found = reference(arrays), candidate(arrays)
-        gaps = [np.abs(wanted[name].astype(np.float64) - found[name].astype(np.float64)) for name in wanted]
+        found = gaps(reference(arrays), candidate(arrays), relative)
         figures[label] = {
-            "max": max(float(gap.max()) for gap in gaps),
-            "mean": round(max(float(gap.mean()) for gap in gaps), 6),
+            "max": max(float(gap.max()) for gap in found),
+            "mean": rounded(max(float(gap.mean()) for gap in found)),
         }
     return figures
+
+
+def gaps(wanted: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray], relative: bool = False) -> list[np.ndarray]:
+    """|wanted − found| of each output, float64; infinite where either is not finite, so that no NaN passes as small."""
+    made = []
+    for name, reference in wanted.items():
+        exact = reference.astype(np.float64)
+        gap = np.abs(exact - found[name].astype(np.float64))
+        scale = max(float(np.abs(exact).max(initial=0.0)), _LEAST) if relative else 1.0
+        made.append(np.nan_to_num(gap / scale, nan=np.inf))
+    return made
+
+
+_LEAST = 1e-12
+"""An output that is 0 everywhere has no magnitude to be compared with."""
+
+
+def rounded(value: float) -> float:
+    """Six decimals, or six digits where that would leave none of a small share."""
+    return round(value, 6) if value >= 1e-3 or value == 0 else float(f"{value:.6g}")
 
 
 def worst(figures: dict[str, dict[str, float]], figure: str) -> tuple[str, float]:

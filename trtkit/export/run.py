@@ -31,6 +31,12 @@ from trtkit.runtime.cpu import CpuBackend
 FP32_TOLERANCE = 1.0
 """Grey levels by which the ONNX may differ from the source network anywhere."""
 
+FP32_RELATIVE_TOLERANCE = 1e-4
+"""The same for a network whose outputs are numbers: a share of the output's largest magnitude."""
+
+HALF_RELATIVE_TOLERANCE = 0.01
+"""What FP16 may differ by on average where engines.yaml says nothing, of a network whose outputs are numbers."""
+
 FORM_VERSION = 1
 """Part of every key: raised when the same weights would give another graph."""
 
@@ -141,7 +147,7 @@ def _export_fp32(
 def export_checked(
     model: Model, spec: NetworkSpec, weights: Weights, images: Path | None
 ) -> tuple[bytes, dict[str, Any], str]:
-    """(ONNX bytes, check figures, torch version) of one network; raises CheckFailed past FP32_TOLERANCE."""
+    """(ONNX bytes, check figures, torch version) of one network; raises CheckFailed past the FP32 tolerance."""
     torch = need("torch", "export")
     from trtkit.export.torch_export import to_onnx
 
@@ -157,14 +163,16 @@ def export_checked(
         return {tensor.name: out.numpy() for tensor, out in zip(spec.outputs, outputs, strict=True)}
 
     with CpuBackend(content) as backend:
-        figures = parity.differences(source, backend.run, parity.sample_batches(model, spec, pictures))
+        batches = parity.sample_batches(model, spec, pictures)
+        figures = parity.differences(source, backend.run, batches, spec.relative)
     label, value = parity.worst(figures, "max")
-    if value > FP32_TOLERANCE:
+    tolerance = FP32_RELATIVE_TOLERANCE if spec.relative else FP32_TOLERANCE
+    if not value <= tolerance:
         raise CheckFailed(
-            f"the ONNX of {model.name}/{spec.name} differs from its source network by {value:g} grey levels at "
-            f"{label}, more than {FP32_TOLERANCE:g}; nothing was kept"
+            f"the ONNX of {model.name}/{spec.name} differs from its source network by {value:.4g} {spec.unit} at "
+            f"{label}, more than {tolerance:g}; nothing was kept"
         )
-    return content, {"against_source": figures}, torch.__version__.partition("+")[0]
+    return content, {"against_source": figures, **_unit(spec)}, torch.__version__.partition("+")[0]
 
 
 def _derive_half(
@@ -181,7 +189,8 @@ def _derive_half(
     typed = half.to_half(exact, kept)
     content = typed.SerializeToString(deterministic=True)
     check_form(content, f"the FP16 form of {model.name}/{spec.name}")
-    tolerance = config.network(model.name, spec.name).tolerance.get("fp16", FP32_TOLERANCE)
+    fallback = HALF_RELATIVE_TOLERANCE if spec.relative else FP32_TOLERANCE
+    tolerance = config.network(model.name, spec.name).tolerance.get("fp16", fallback)
     checks = _check_half(model, spec, exact, typed, photographs(images), tolerance)
     made = Manifest(
         kind="onnx",
@@ -214,26 +223,33 @@ def _check_half(
     """Figures of the FP16 form against FP32; raises CheckFailed if it would overflow or drift."""
     name = f"{model.name}/{spec.name}"
     with CpuBackend(exact.SerializeToString()) as fp32, CpuBackend(typed.SerializeToString()) as fp16:
-        figures = parity.differences(fp32.run, fp16.run, parity.sample_batches(model, spec, pictures))
+        batches = parity.sample_batches(model, spec, pictures)
+        figures = parity.differences(fp32.run, fp16.run, batches, spec.relative)
     _, arrays = next(parity.sample_batches(model, spec, pictures))
-    report = half_range.examine(exact, typed, arrays)
+    report = half_range.examine(exact, typed, arrays, spec.relative)
     if not report.fits:
         raise CheckFailed(
             f"the FP16 form of {name} would overflow: tensor '{report.worst_tensor}' reaches {report.worst_value:g}, "
             f"more than half of {half.HALF_MAX:g}; add its node to keep_fp32"
         )
     label, mean = parity.worst(figures, "mean")
-    if max(mean, report.mean_shift) > tolerance:
+    if not max(mean, report.mean_shift) <= tolerance:
         raise CheckFailed(
-            f"the FP16 form of {name} differs from FP32 by {max(mean, report.mean_shift):.3g} grey levels on average "
+            f"the FP16 form of {name} differs from FP32 by {max(mean, report.mean_shift):.3g} {spec.unit} on average "
             f"({label}), more than the tolerance of {tolerance:g} in engines.yaml; nothing was kept"
         )
     return {
         "against_fp32": figures,
         "half_range": {"peak": round(report.worst_value, 3), "tensor": report.worst_tensor},
-        "rounded_to_half": {"mean": round(report.mean_shift, 6), "max": report.max_shift},
+        "rounded_to_half": {"mean": parity.rounded(report.mean_shift), "max": report.max_shift},
         "tolerance_mean": tolerance,
+        **_unit(spec),
     }
+
+
+def _unit(spec: NetworkSpec) -> dict[str, str]:
+    """What the figures are counted in, where it is not grey levels."""
+    return {"unit": spec.unit} if spec.relative else {}
 
 
 def check_form(content: bytes, subject: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trtkit.artifacts import folder_of
 from trtkit.errors import Mistake
-from trtkit.models.served import ServedOption
+from trtkit.models.served import ServedOption, Useful
 from trtkit.models.weights import one_file
 
 if TYPE_CHECKING:
@@ -63,6 +63,14 @@ class NetworkSpec:
     """The least H and W an image input may have."""
     multiple_of: int = 1
     """H and W of an image input must be multiples of this; the pipeline pads."""
+    relative: bool = False
+    """Its outputs are numbers and not pictures: two forms are compared by shares of each output's largest magnitude
+    rather than by grey levels."""
+
+    @property
+    def unit(self) -> str:
+        """What a difference between two forms is counted in, for people: '0.4 grey levels'."""
+        return "of the largest value" if self.relative else "grey levels"
 
     def input(self, name: str) -> TensorSpec:
         return next(t for t in self.inputs if t.name == name)
@@ -118,6 +126,8 @@ class Model:
     open_pipeline: Callable[[Mapping[str, Backend], Mapping[str, Any], float], Pipeline]
     served: tuple[ServedOption, ...] = ()
     """The options that a request to the server may set."""
+    useful: Useful | None = None
+    """How far a client may shrink a picture before it sends it; None where every pixel counts."""
     find_weights: Callable[[str, Path], Path] = one_file
     takes_weights: str = "a checkpoint (.safetensors, .pth, .pt)"
     styles: tuple[str, ...] = ()

@@ -92,7 +92,8 @@ def sentence(done: Exported) -> str:
         if check in record.came_out.checks:
             label, value = worst(record.came_out.checks[check], "max")
             mean = worst(record.came_out.checks[check], "mean")[1]
-            figures.append(f"at most {value:g} grey levels from {reference} (at {label}; mean {mean:.4f})")
+            unit = record.came_out.checks.get("unit", "grey levels")
+            figures.append(f"at most {value:.4g} {unit} from {reference} (at {label}; mean {mean:.4g})")
     return "  ".join(
         [
             str(done.path),

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.models.hrn.random_weights import random_state
 from trtkit.errors import Mistake
+from trtkit.models.hrn import checkpoint
 from trtkit.models.hrn.networks.deretouch import DeRetouchNet
 from trtkit.models.hrn.networks.fan import FAN
 from trtkit.models.hrn.networks.landmarks106 import Landmarks106
@@ -111,8 +113,29 @@ def test_what_does_not_fit_is_named(network, change, sentence, snapshot, tmp_pat
     assert "pytorch_model.pt" in str(refused.value)
 
 
+def test_own_files_are_flat_and_carry_their_gain(snapshot, tmp_path):
+    held = torch.load(snapshot / "pytorch_model.pt", weights_only=True)
+    save_file(held["mid_net"] | {"alpha": held["alpha"]}, tmp_path / "mid_net.safetensors")
+    module = load_source("mid_net", tmp_path)
+    assert module.gain.factor == pytest.approx(0.05)
+    save_file(held["mid_net"], tmp_path / "bare.safetensors")
+    with pytest.raises(Mistake, match="the one number 'alpha' is missing"):
+        load_source("mid_net", tmp_path / "bare.safetensors")
+    save_file({"a": torch.zeros(1)}, tmp_path / "retinaface.safetensors")
+    torch.save({}, tmp_path / checkpoint.PLACES["retinaface"].file)
+    with pytest.raises(Mistake, match="both weights of hrn/retinaface; leave one of them there"):
+        load_source("retinaface", tmp_path)
+
+
+@pytest.mark.parametrize(("name", "found"), [("one.pt", "is one file, and hrn has eight"), ("gone", "does not exist")])
+def test_weights_are_a_folder(name, found, tmp_path):
+    (tmp_path / "one.pt").write_bytes(b"")
+    with pytest.raises(Mistake, match=rf"{name} {found}.*name a folder"):
+        checkpoint.file_of("fan", tmp_path / name)
+
+
 def test_other_files_are_refused_in_one_sentence(snapshot, tmp_path):
-    with pytest.raises(Mistake, match=r"does not hold de_retouching_model\.pth"):
+    with pytest.raises(Mistake, match=r"neither de_retouching_model\.pth nor de_retouch\.safetensors"):
         load_source("de_retouch", tmp_path)
     torch.save({"generator": {"a": torch.zeros(1)}}, tmp_path / "other.pth")
     with pytest.raises(Mistake, match=r"'inc\.conv\.conv\.0\.weight' is missing"):

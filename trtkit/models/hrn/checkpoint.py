@@ -40,23 +40,41 @@ PLACES = {
     "fan": Place("face_alignment/3DFAN4-4a694010b9.zip"),
 }
 
+PLAIN = ".safetensors"
+"""trtkit's own files, NETWORK.safetensors: the tensors by their names, the gain under its key, no levels
+around them."""
+
 
 def file_of(network: str, weights: Path) -> Path:
-    """`weights` itself, or the network's official file in that folder. Raises Mistake naming the missing file."""
+    """The file of `network` in the folder `weights` (--weights): the official one, or NETWORK.safetensors.
+
+    Raises Mistake naming the file that is missing, or both where there are two.
+    """
+    official, own = weights / PLACES[network].file, weights / f"{network}{PLAIN}"
     if not weights.is_dir():
-        return weights
-    path = weights / PLACES[network].file
+        found = "is one file, and hrn has eight networks" if weights.is_file() else "does not exist"
+        raise Mistake(f"--weights {weights} {found}; name a folder such as a snapshot, which holds {official.name}")
+    if official.is_file() and own.is_file():
+        raise Mistake(
+            f"--weights {weights} holds {PLACES[network].file} and {own.name}, both weights of hrn/{network}; leave "
+            "one of them there"
+        )
+    path = own if own.is_file() else official
     if not path.is_file():
-        raise Mistake(f"--weights {weights} does not hold {PLACES[network].file}, the weights of hrn/{network}")
+        raise Mistake(
+            f"--weights {weights} holds neither {PLACES[network].file} nor {own.name}, the weights of hrn/{network}"
+        )
     return path
 
 
 def read(network: str, path: Path) -> tuple[dict[str, Tensor], float]:
-    """(tensors by the network's own names, gain of its output: 1 where the file states none) of an official file.
+    """(tensors by the network's own names, gain of its output: 1 where the file states none) of a file.
 
     Raises Mistake naming the file and what is missing in it.
     """
     place = PLACES[network]
+    if path.suffix == PLAIN:
+        place = Place(path.name, gain=place.gain)
     held = _read_torchscript(path) if path.suffix == ".zip" else read_object(path)
     gain = _gain(held, place.gain, path) if place.gain else 1.0
     for level in place.levels:
@@ -67,6 +85,8 @@ def read(network: str, path: Path) -> tuple[dict[str, Tensor], float]:
             raise Mistake(f"--weights {path}: '{level}' with the weights of hrn/{network} is missing (found {found})")
         held = held[level]
     tensors = {name.removeprefix(place.prefix): value for name, value in tensors_of(held).items()}
+    if place.gain and not place.levels:
+        tensors.pop(place.gain, None)  # it lies among them there
     if not tensors:
         raise Mistake(f"--weights {path} holds no tensors; right would be a state dict of hrn/{network}")
     return tensors, gain

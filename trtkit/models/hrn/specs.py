@@ -18,6 +18,7 @@ _ANY = (-65504.0, 65504.0)
 
 RECON = NetworkSpec(
     name="net_recon",
+    relative=True,
     inputs=(TensorSpec("image", "uint8", ("N", FACE, FACE, 3), (0, 255), "RGB"),),
     outputs=(TensorSpec("coefficients", "float32", ("N", 257), _ANY),),
     keep_fp32={
@@ -30,6 +31,7 @@ RECON = NetworkSpec(
 
 MID_NET = NetworkSpec(
     name="mid_net",
+    relative=True,
     inputs=(TensorSpec("maps", "float32", ("N", 6, MID, MID), _ANY),),
     outputs=(TensorSpec("deformation", "float32", ("N", 3, MID, MID), (-1, 1)),),
     keep_fp32={"gain": "the learned gain makes offsets of a thousandth, where half precision has 11 bits at most"},
@@ -37,6 +39,7 @@ MID_NET = NetworkSpec(
 
 HIGH_NET = NetworkSpec(
     name="high_net",
+    relative=True,
     inputs=(TensorSpec("maps", "float32", ("N", 9, HIGH, HIGH), _ANY),),
     outputs=(TensorSpec("displacement", "float32", ("N", 1, HIGH, HIGH), (-1, 1)),),
     keep_fp32={"gain": "the learned gain makes offsets of a thousandth, where half precision has 11 bits at most"},
@@ -44,12 +47,14 @@ HIGH_NET = NetworkSpec(
 
 DE_RETOUCH = NetworkSpec(
     name="de_retouch",
+    relative=True,
     inputs=(TensorSpec("texture", "float32", ("N", 3, TEXTURE, TEXTURE), (-1, 1), "RGB"),),
     outputs=(TensorSpec("layer", "float32", ("N", 3, TEXTURE, TEXTURE), (0, 1), "RGB"),),
 )
 
 LANDMARKS = NetworkSpec(
     name="landmarks106",
+    relative=True,
     inputs=(TensorSpec("face", "float32", ("N", 3, FACE, FACE), (-0.5, 0.6), "RGB"),),
     outputs=(TensorSpec("points", "float32", ("N", 212), (0, 1)),),
     keep_fp32={"soft_argmax": "a sum over 196 cells: half precision would move points by a tenth of a pixel"},
@@ -57,6 +62,7 @@ LANDMARKS = NetworkSpec(
 
 RETINAFACE = NetworkSpec(
     name="retinaface",
+    relative=True,
     inputs=(TensorSpec("image", "float32", ("N", 3, DETECT, DETECT), (-2.2, 2.7), "RGB"),),
     outputs=(
         TensorSpec("boxes", "float32", ("N", RETINAFACE_ANCHORS, 4), _ANY),
@@ -67,6 +73,7 @@ RETINAFACE = NetworkSpec(
 
 S3FD = NetworkSpec(
     name="s3fd",
+    relative=True,
     inputs=(TensorSpec("image", "float32", ("N", 3, FACE, FACE), (-123, 151), "BGR"),),
     outputs=(
         TensorSpec("boxes", "float32", ("N", S3FD_ANCHORS, 4), _ANY),
@@ -79,6 +86,7 @@ S3FD = NetworkSpec(
 
 FAN = NetworkSpec(
     name="fan",
+    relative=True,
     inputs=(TensorSpec("face", "float32", ("N", 3, 256, 256), (0, 1), "RGB"),),
     outputs=(TensorSpec("heat", "float32", ("N", 68, 64, 64), _ANY),),
 )

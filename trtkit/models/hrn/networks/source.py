@@ -37,7 +37,7 @@ def load_source(network: str, weights: Path) -> nn.Module:
     The width is read off the file, so that narrow networks load as well. Raises Mistake naming the file and the first
     wrong tensor.
     """
-    path = checkpoint.file_of(network, weights)
+    path = checkpoint.file_of(network, weights) if weights.is_dir() else weights
     state, gain = checkpoint.read(network, path)
     module = _module(network, state, path)
     load_strict(module, state, path)
