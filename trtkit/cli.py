@@ -292,6 +292,8 @@ def compare(
 @app.command()
 def serve(
     models: Annotated[list[str] | None, typer.Argument(help="Models to serve (default: all).")] = None,
+    style: StyleOption = None,
+    weights: WeightsOption = None,
     host: Annotated[str, typer.Option(help="Address; any but this machine's own demands API keys.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     backend: BackendOption = "auto",
@@ -312,6 +314,13 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads that decode and encode (default: one a core).")
     ] = None,
+    max_batch: Annotated[
+        int | None, typer.Option(min=1, help="Pictures a network run (default: engines.yaml, by network and backend).")
+    ] = None,
+    mode: Annotated[
+        Literal["fast", "fine"] | None,
+        typer.Option(help="dct_net: the mode where a request names none; with fast, none can ask for fine."),
+    ] = None,
     access_log: Annotated[bool, typer.Option(help="A line for each request, JSON on stderr.")] = True,
     root: RootOption = ARTIFACTS,
     config: ConfigOption = None,
@@ -322,20 +331,8 @@ def serve(
 
     bounds = {"queue": queue, "upload": int(max_upload * (1 << 20)), "megapixels": max_megapixels}
     limits = Limits(**bounds, seconds=time_limit, **({} if workers is None else {"workers": workers}))  # type: ignore[arg-type]
-    serving.show(
-        models or [],
-        host,
-        port,
-        backend,
-        device or [0],
-        limits,
-        api_keys,
-        no_auth,
-        cors or [],
-        access_log,
-        root,
-        config,
-    )
+    wish = serving.Wish(models or [], style, weights, backend, device or [0], mode, max_batch, root, config)
+    serving.show(wish, host, port, limits, api_keys, no_auth, cors or [], access_log)
 
 
 @app.command()

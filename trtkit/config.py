@@ -75,10 +75,16 @@ class Int8Config(_Strict):
 
 
 class Batching(_Strict):
-    """How the server batches a network: pictures a run at most, and how long the first of them waits for others."""
+    """How the server batches a network: pictures a run at most (`max_batch_cpu` where the CPU runs it), and how long
+    the first of them waits for others."""
 
     max_batch: int = Field(default=8, ge=1)
+    max_batch_cpu: int = Field(default=2, ge=1)
     max_delay_ms: float = Field(default=5.0, ge=0)
+
+    def largest(self, backend: str) -> int:
+        """Pictures a run at most on the backend of that name."""
+        return min(self.max_batch, self.max_batch_cpu) if backend == "cpu" else self.max_batch
 
 
 class NetworkConfig(_Strict):

@@ -3,34 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from trtkit import config as configuration
+from trtkit import models
+from trtkit.errors import Mistake
+from trtkit.export.choose import EMBEDDED, OFFICIAL
+from trtkit.export.ready import ready
 from trtkit.report.console import console
 from trtkit.serve.access import Keys, check_address, read_keys
 from trtkit.serve.limits import Limits
-from trtkit.serve.opening import open_service
+from trtkit.serve.opening import Source, open_service
 from trtkit.serve.running import log_to_stderr, run
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What to serve: `models` (all there are if empty), from which weights, where, and how much at once."""
+
+    models: Sequence[str]
+    style: str | None
+    weights: str | None
+    backend: str
+    devices: Sequence[int]
+    mode: str | None
+    max_batch: int | None
+    root: Path
+    config: Path | None
+
+
 def show(
-    models: Sequence[str],
+    wish: Wish,
     host: str,
     port: int,
-    backend: str,
-    devices: Sequence[int],
     limits: Limits,
     api_keys: Path | None,
     no_auth: bool,
     cors: Sequence[str],
     access_log: bool,
-    root: Path,
-    config: Path | None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises what opening raises."""
     keys = [] if no_auth else read_keys(api_keys)
     check_address(host, bool(keys), no_auth)
     printer = console()
-    service = open_service(models, root, backend, devices, limits, config)
+    service = open_service(sources(wish), wish.backend, wish.devices, limits, wish.mode, wish.max_batch)
     for served in service.models.values():
         for line in served.where:
             printer.print(line)
@@ -41,3 +58,18 @@ def show(
 
     log_to_stderr(access_log)
     run(service, host, port, Keys(keys), cors, listening)
+
+
+def sources(wish: Wish) -> list[Source]:
+    """Each model with the weights that infer would use, too."""
+    names = list(dict.fromkeys(wish.models or models.NAMES))
+    if len(names) > 1 and wish.style is not None:
+        raise Mistake(f"--style {wish.style} is for one model, and {', '.join(names)} are served; name that one")
+    if len(names) > 1 and wish.weights not in (None, EMBEDDED, OFFICIAL):
+        raise Mistake(f"--weights {wish.weights} is for one model, and {', '.join(names)} are served; name that one")
+    settings = configuration.load(wish.config)
+    found = []
+    for name in names:
+        made = ready(name, wish.style, wish.weights, wish.root, settings, publish=False)
+        found.append(Source(made.model, made.root, made.config, (made.sentence,)))
+    return found

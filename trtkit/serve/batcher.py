@@ -42,6 +42,8 @@ class _Entry:
     rows: int
     fit: tuple[tuple[str, tuple[int, ...]], ...]
     """Each input's shape without its first axis: what has to be equal within a run."""
+    most: int
+    """Rows that a run of this shape may have."""
     ticket: Ticket | None
     arrived: float
     future: Future[Arrays] = field(default_factory=Future)
@@ -127,7 +129,7 @@ class Batcher:
         rows = {len(array) if array.ndim else 1 for array in arrays.values()}
         if len(rows) != 1:
             raise Mistake(f"the inputs of {self.title} have batches of {sorted(rows)}; right would be one size for all")
-        entry = _Entry(arrays, rows.pop(), fit, ticket, time.monotonic())
+        entry = _Entry(arrays, rows.pop(), fit, self._most(fit), ticket, time.monotonic())
         with self._change:
             if ticket is not None:
                 self._forget(ticket)
@@ -152,6 +154,15 @@ class Batcher:
             lane.join()
         for backend in self._backends:
             backend.close()
+
+    def _most(self, fit: tuple[tuple[str, tuple[int, ...]], ...]) -> int:
+        """Rows of one run: a backend with profiles may take fewer of a large shape than of a small one."""
+        admitted = [
+            min(profile[name].max[0] for name, _ in fit)
+            for profile in self.profiles
+            if all(profile[name].admits((profile[name].max[0], *shape)) for name, shape in fit)
+        ]
+        return min(self.max_batch, max(admitted, default=self.max_batch))
 
     def _forget(self, ticket: Ticket) -> None:
         if self in ticket.announced:
@@ -213,7 +224,8 @@ class Batcher:
     def _patience(self) -> float:
         """Seconds that the oldest waiting request may yet wait for company."""
         first = self._waiting[0]
-        full = sum(entry.rows for entry in self._waiting if entry.fit == first.fit) >= self._allowed
+        fitting = sum(entry.rows for entry in self._waiting if entry.fit == first.fit)
+        full = fitting >= min(self._allowed, first.most)
         alone = not self._coming and not self._running
         if full or alone or self._closed:
             return 0.0
@@ -223,9 +235,9 @@ class Batcher:
         """The oldest request and what fits with it, in order, up to a full batch."""
         first = self._waiting[0]
         picked: list[_Entry] = []
-        rows = 0
+        rows, most = 0, min(self._allowed, first.most)
         for entry in tuple(self._waiting):
-            if entry.fit == first.fit and (not picked or rows + entry.rows <= self._allowed):
+            if entry.fit == first.fit and (not picked or rows + entry.rows <= most):
                 picked.append(entry)
                 rows += entry.rows
                 self._waiting.remove(entry)
