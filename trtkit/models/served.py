@@ -12,7 +12,25 @@ from typing import Any, Literal
 
 from trtkit.errors import Mistake
 
+OptionName = str
+"""The name of a ServedOption of the same model."""
+
 _TRUE, _FALSE = ("1", "true", "yes", "on", ""), ("0", "false", "no", "off")
+
+
+@dataclass(frozen=True)
+class Useful:
+    """How much of a picture a model looks at, so that a client can shrink what it sends and lose nothing.
+
+    No more than `pixels` along the picture's `side` are used; a name stands for the value of that option. Under any of
+    the options `unless`, all of them are. `matte` names the yes-no option with which the answer is the matte alone: a
+    client that has the whole picture asks for that, enlarges it and composes by itself.
+    """
+
+    side: Literal["long", "short"]
+    pixels: int | OptionName
+    unless: tuple[tuple[OptionName, str], ...] = ()
+    matte: OptionName | None = None
 
 
 @dataclass(frozen=True)

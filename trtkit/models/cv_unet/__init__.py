@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trtkit.models.served import ServedOption
+from trtkit.models.served import ServedOption, Useful
 from trtkit.models.spec import FrozenGraph, Model, NetworkSpec, TensorSpec, take_options
 
 if TYPE_CHECKING:
@@ -74,4 +74,5 @@ MODEL = Model(
         ServedOption("background", "colour", "Put this colour behind the person; without it, transparency."),
         ServedOption("alpha_only", "yes-no", "Answer with the matte itself, greyscale.", False),
     ),
+    useful=Useful("long", "size", matte="alpha_only"),
 )

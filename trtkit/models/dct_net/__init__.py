@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trtkit.models.dct_net.weights import find_weights
-from trtkit.models.served import ServedOption
+from trtkit.models.served import ServedOption, Useful
 from trtkit.models.spec import Model, NetworkSpec, TensorSpec
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 HEAD_SIDE = 288
 """Side of the square an aligned head is warped to: what the head network was trained at."""
+
+SHORT_SIDE = 720
+"""What `--mode fast` shrinks a larger picture's short side to, as the official pipeline does."""
 
 _KEEP_FP32 = {
     "from_uint8": "uint8 to -1..1 in half precision loses up to a quarter of a grey level",
@@ -103,6 +106,7 @@ MODEL = Model(
         ),
         ServedOption("no_faces", "yes-no", "Do not draw heads by the head network.", False),
     ),
+    useful=Useful("short", SHORT_SIDE, unless=(("mode", "fine"),)),
     find_weights=find_weights,
     takes_weights="a folder with cartoon_bg.pb and cartoon_h.pb",
     styles=STYLES,

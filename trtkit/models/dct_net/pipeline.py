@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trtkit.models.dct_net import BACKGROUND, HEAD, HEAD_SIDE, sizing
+from trtkit.models.dct_net import BACKGROUND, HEAD, HEAD_SIDE, SHORT_SIDE, sizing
 from trtkit.models.dct_net.align import Affine, head_crop, placement
 from trtkit.models.dct_net.faces import MOST, Detector
 from trtkit.models.dct_net.haar import haar_detector
@@ -75,7 +75,7 @@ class Cartoon:
     @property
     def needed_pixels(self) -> tuple[int, int] | None:
         """The short side that is worked at in `--mode fast`, along both axes; everything in `--mode fine`."""
-        return (sizing.SHORT_SIDE, sizing.SHORT_SIDE) if self._options.mode == "fast" else None
+        return (SHORT_SIDE, SHORT_SIDE) if self._options.mode == "fast" else None
 
     def prepare(self, picture: Picture, clock: StageClock) -> Prepared:
         """Shrinks to the working size, finds the faces and cuts out their heads."""

@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from trtkit.models.dct_net import SHORT_SIDE
 
-SHORT_SIDE = 720
-"""What `--mode fast` shrinks a larger picture's short side to, as the official pipeline does."""
+Image = NDArray[np.uint8]
 
 _BLOCK = 16
 _FILL = 255
