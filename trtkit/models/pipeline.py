@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from trtkit.errors import Mistake
 from trtkit.models.imaging.decode import Picture
+
+Watcher = Callable[[str, float | None], None]
+"""Told of each stage as it begins (with None) and as it ends (with its seconds), from whichever thread works on it."""
 
 
 class StageClock:
     """Seconds spent in each stage, summed over threads; stages keep the order they were first entered in."""
 
-    def __init__(self) -> None:
+    def __init__(self, watcher: Watcher | None = None) -> None:
         self.seconds: dict[str, float] = {}
+        self._watcher = watcher
         self._lock = threading.Lock()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        if self._watcher:
+            self._watcher(name, None)
         began = time.perf_counter()
         try:
             yield
@@ -33,6 +41,23 @@ class StageClock:
             spent = time.perf_counter() - began
             with self._lock:
                 self.seconds[name] = self.seconds.get(name, 0.0) + spent
+            if self._watcher:
+                self._watcher(name, spent)
+
+
+@dataclass(frozen=True)
+class Files:
+    """A result of several files that refer to each other by name: `make(stem)` gives name → content, every name being
+    the stem with an ending of its own ('stem.obj', 'stem.texture.png'), in an order in which they may be written."""
+
+    make: Callable[[str], dict[str, bytes]]
+
+
+def picture_of(result: np.ndarray | Files) -> np.ndarray:
+    """The picture that a result is. Raises Mistake where it is files."""
+    if isinstance(result, Files):
+        raise Mistake("this model gives several files rather than a picture; right would be: trtkit infer")
+    return result
 
 
 class Pipeline(Protocol):
@@ -52,4 +77,6 @@ class Pipeline(Protocol):
 
     def run(self, batch: list[Any], clock: StageClock) -> list[Any]: ...
 
-    def finish(self, item: Any, raw: Any, clock: StageClock) -> np.ndarray: ...
+    def finish(self, item: Any, raw: Any, clock: StageClock) -> np.ndarray | Files:
+        """A picture, or files. Raises TrtkitError where this one picture could not be done."""
+        ...

@@ -12,6 +12,7 @@ from trtkit.serve import health, images, metrics, openapi
 from trtkit.serve.access import Keys
 from trtkit.serve.answers import refusal_answer
 from trtkit.serve.gate import Gate
+from trtkit.serve.page import routes as page
 from trtkit.serve.refusal import Refused, as_refusal
 from trtkit.serve.service import Service
 
@@ -58,6 +59,10 @@ def make_app(service: Service, keys: Keys, cors: Sequence[str] = ()) -> Gate:
         )
     app = applications.Starlette(
         routes=[
+            route("/", page.index),
+            route("/static/{name:path}", page.static),
+            route("/login", page.login, methods=["POST"]),
+            route("/logout", page.logout, methods=["POST"]),
             route("/v1", images.list_models),
             route("/v1/{model}", images.picture, methods=["POST"]),
             route("/v2/health/live", health.live),

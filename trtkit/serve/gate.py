@@ -73,6 +73,7 @@ class Gate:
             if not ended:
                 raise  # the answer has begun, or was never begun: the connection has to break
         finally:
+            status = note.pop("status", status)  # known only after the answer had begun
             route = getattr(scope.get("route"), "path", "other")
             self.counts[route, status] = self.counts.get((route, status), 0) + 1
             log.info(

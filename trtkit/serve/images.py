@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from trtkit.models.pipeline import Watcher
 from trtkit.models.served import parse_options
 from trtkit.models.spec import Model
 from trtkit.serve.answers import answer, json_answer
 from trtkit.serve.body import one_file, read_body
-from trtkit.serve.negotiate import MEDIA_TYPES, negotiate
+from trtkit.serve.negotiate import MEDIA_TYPES, negotiate, wants_progress
+from trtkit.serve.progress import ProgressAnswer
 from trtkit.serve.refusal import Refused
 from trtkit.serve.service import Result, Service
 
@@ -30,7 +33,8 @@ async def list_models(request: Request) -> Response:
         "seconds": service.limits.seconds,
         "queue": service.limits.queue,
     }
-    return json_answer({"models": models, "answers": list(MEDIA_TYPES), "limits": limits})
+    keys = bool(request.app.state.keys)
+    return json_answer({"models": models, "answers": list(MEDIA_TYPES), "limits": limits, "keys": keys})
 
 
 def describe(model: Model) -> dict[str, Any]:
@@ -39,14 +43,15 @@ def describe(model: Model) -> dict[str, Any]:
         entry: dict[str, Any] = {"name": option.name, "kind": option.kind, "help": option.help}
         entry["default"] = option.default
         if option.kind == "whole":
-            entry |= {"least": option.least, "most": option.most}
+            entry |= {"least": option.least, "most": option.most, "multiple_of": option.multiple_of}
         if option.kind == "choice":
             entry["choices"] = list(option.choices)
         options.append(entry)
-    return {"title": model.title, "result": model.result_tag, "options": options}
+    useful = asdict(model.useful) | {"unless": dict(model.useful.unless)} if model.useful else None
+    return {"title": model.title, "result": model.result_tag, "options": options, "useful": useful}
 
 
-async def picture(request: Request) -> Response:
+async def picture(request: Request) -> Response | ProgressAnswer:
     """POST /v1/{model}: the body is a picture, or a form with one; the query holds the model's options."""
     service: Service = request.app.state.service
     name = request.path_params["model"]
@@ -58,7 +63,8 @@ async def picture(request: Request) -> Response:
             raise Refused(400, f"option '{option[:40]}' is there twice; give it once")
         given[option] = text
     pipeline = served.pipeline(parse_options(served.model.served, given, name))
-    media_type, suffix = negotiate(request.headers.get("accept", ""))
+    accept = request.headers.get("accept", "")
+    media_type, suffix = negotiate(accept)
     ticket = service.admit()
     handed_over = False
     try:
@@ -69,11 +75,18 @@ async def picture(request: Request) -> Response:
     finally:
         if not handed_over:
             service.leave(ticket)
-    async with hung_up(request) as gone:
-        result: Result = await service.guarded(
-            lambda: service.picture(served, pipeline, data, called, suffix, ticket), ticket, gone
-        )
-    request.state.note["stages_ms"] = {stage: round(spent * 1e3, 1) for stage, spent in result.seconds.items()}
+
+    async def work(watcher: Watcher | None = None) -> Result:
+        async with hung_up(request) as gone:
+            result: Result = await service.guarded(
+                lambda: service.picture(served, pipeline, data, called, suffix, ticket, watcher), ticket, gone
+            )
+        request.state.note["stages_ms"] = {stage: round(spent * 1e3, 1) for stage, spent in result.seconds.items()}
+        return result
+
+    if wants_progress(accept):
+        return ProgressAnswer(work, media_type, request.state.note)
+    result = await work()
     timing = ", ".join(f"{stage.replace(' ', '-')};dur={spent * 1e3:.1f}" for stage, spent in result.seconds.items())
     return answer(result.body, media_type, headers={"Server-Timing": timing, "Vary": "Accept"})
 

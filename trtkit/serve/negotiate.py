@@ -7,10 +7,13 @@ from trtkit.serve.refusal import Refused
 MEDIA_TYPES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
 """Best first: PNG where the client does not care."""
 
+PROGRESS = "application/vnd.trtkit.progress"
+"""Named beside the kinds of result: the answer tells its stages as they come, see progress.py."""
+
 
 def negotiate(accept: str) -> tuple[str, str]:
     """(media type, file suffix) of the best that `accept` allows. Raises Refused (406) listing what there is."""
-    wanted = [_part(part) for part in accept.split(",") if part.strip()] or [("*/*", 1.0)]
+    wanted = [part for part in _parts(accept) if part[0] != PROGRESS] or [("*/*", 1.0)]
     best: tuple[float, int, str] | None = None
     for place, media in enumerate(MEDIA_TYPES):
         quality = _quality(media, wanted)
@@ -21,6 +24,11 @@ def negotiate(accept: str) -> tuple[str, str]:
     return best[2], MEDIA_TYPES[best[2]]
 
 
+def wants_progress(accept: str) -> bool:
+    """Whether `accept` names the answer that tells its stages; a '*' does not."""
+    return any(media == PROGRESS and quality > 0 for media, quality in _parts(accept))
+
+
 def _quality(media: str, wanted: list[tuple[str, float]]) -> float:
     """The quality that the most specific matching part gives."""
     by_range = dict(reversed(wanted))
@@ -28,6 +36,10 @@ def _quality(media: str, wanted: list[tuple[str, float]]) -> float:
         if matching in by_range:
             return by_range[matching]
     return 0.0
+
+
+def _parts(accept: str) -> list[tuple[str, float]]:
+    return [_part(part) for part in accept.split(",") if part.strip()]
 
 
 def _part(text: str) -> tuple[str, float]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from trtkit.models.imaging.decode import Picture, decode_bytes
 from trtkit.models.imaging.encode import encode
-from trtkit.models.pipeline import Pipeline, StageClock
+from trtkit.models.pipeline import Pipeline, StageClock, Watcher, picture_of
 from trtkit.models.spec import Model
 from trtkit.serve.batcher import Batcher
 from trtkit.serve.limits import Limits
@@ -108,14 +109,22 @@ class Service:
         return max(1.0, self.limits.seconds / 5)
 
     async def picture(
-        self, served: Served, pipeline: Pipeline, data: bytes, name: str, suffix: str, ticket: Ticket
+        self,
+        served: Served,
+        pipeline: Pipeline,
+        data: bytes,
+        name: str,
+        suffix: str,
+        ticket: Ticket,
+        watcher: Watcher | None = None,
     ) -> Result:
-        """The file `data`, called `name`, through the pipeline, as the content of a `suffix` file.
+        """The file `data`, called `name`, through the pipeline, as the content of a `suffix` file; `watcher` is told of
+        each stage.
 
         Raises Mistake for a file that is no picture, Refused for one that came too late. The ticket is looked at
         before each step, so that what nobody waits for any more costs nothing.
         """
-        clock = StageClock()
+        clock = StageClock(watcher)
         networks = tuple(served.networks.values())
 
         def prepare() -> tuple[Picture, Any]:
@@ -133,11 +142,11 @@ class Service:
 
         def finish(item: Any, raw: Any) -> bytes:
             ticket.check()
-            image = pipeline.finish(item, raw, clock)
+            image = picture_of(pipeline.finish(item, raw, clock))
             with clock.stage("encode"):
                 return encode(image, suffix, "the result")
 
-        async with self._held:
+        async with self._place(clock):
             ticket.check()
             for network in networks:
                 network.announce(ticket)
@@ -149,6 +158,16 @@ class Service:
             body = await self._in(self._host, lambda: finish(item, raw))
         self._note_stages(served.model.name, clock.seconds)
         return Result(body, picture.size, dict(clock.seconds))
+
+    @contextlib.asynccontextmanager
+    async def _place(self, clock: StageClock) -> AsyncIterator[None]:
+        """One of the pictures held at once, and the wait for it as a stage."""
+        with clock.stage("queue"):
+            await self._held.acquire()
+        try:
+            yield
+        finally:
+            self._held.release()
 
     async def guarded(self, work: Callable[[], Any], ticket: Ticket, gone: asyncio.Task | None) -> Any:
         """The result of the coroutine that `work` makes, or Refused: 504 at the deadline, Gone when `gone` is done.

@@ -1,0 +1,123 @@
+// The worker that touches pixels, so that the page stays awake: shrinks what is sent, composes what is saved.
+
+import { cutOut, enlargeMatte } from "./matting.js";
+import { sizeToSend, within } from "./sizes.js";
+
+const PREVIEW = 1600; // long side of what the screen shows
+const ESTIMATE = 512; // long side at which the colours of a cut-out's edges are estimated
+
+const TASKS = { shrink, compose, convert };
+
+let queue = Promise.resolve(); // one after another: each holds a whole picture
+self.onmessage = ({ data: { id, task, ...given } }) => {
+  queue = queue.then(async () => {
+    try {
+      const [result, moved] = await TASKS[task](given);
+      self.postMessage({ id, result }, moved);
+    } catch (error) {
+      self.postMessage({ id, error: error.message });
+    }
+  });
+};
+
+/** What to send of `file`: {blob, width, height, sentWidth, sentHeight, why, preview}; blob null: the file itself. */
+async function shrink({ file, useful, options, limits }) {
+  const picture = await createImageBitmap(file);
+  const { width, height } = picture;
+  const [sentWidth, sentHeight, why] = sizeToSend(width, height, useful, options, limits.megapixels);
+  const preview = await createImageBitmap(drawn(picture, ...within(width, height, PREVIEW)).canvas);
+  let blob = null;
+  if (why || file.size > limits.upload_bytes) {
+    const small = drawn(picture, sentWidth, sentHeight);
+    const { data } = small.getImageData(0, 0, sentWidth, sentHeight);
+    let solid = true;
+    for (let i = 3; i < data.length && solid; i += 4) solid = data[i] === 255;
+    blob = await small.canvas.convertToBlob(solid ? { type: "image/jpeg", quality: 0.95 } : { type: "image/png" });
+    if (why !== "limit" && blob.size >= file.size && file.size <= limits.upload_bytes) blob = null;
+  }
+  picture.close();
+  return [{ blob, width, height, sentWidth, sentHeight, why, preview }, [preview]];
+}
+
+/**
+ * `file` cut out by `matte`, over `background` (null, {colour} or {picture}), or the matte itself (`matteOnly`).
+ * For the screen without `type`: {preview}; else {blob}, an image of that type at the picture's own size.
+ */
+async function compose({ file, matte, background, matteOnly, type }) {
+  const picture = await createImageBitmap(file);
+  const [width, height] = type ? [picture.width, picture.height] : within(picture.width, picture.height, PREVIEW);
+  const canvas = drawn(picture, width, height);
+  const pixels = canvas.getImageData(0, 0, width, height);
+  const [small, w, h] = await grey(matte, width, height);
+  const guide = drawn(picture, w, h).getImageData(0, 0, w, h).data;
+  const alpha = w === width ? small : enlargeMatte(small, w, h, guide, pixels.data, width, height);
+  for (let i = 0; i < alpha.length; i++) alpha[i] = Math.min(alpha[i], pixels.data[i * 4 + 3]);
+  if (matteOnly) {
+    for (let i = 0; i < alpha.length; i++) pixels.data.fill(alpha[i], i * 4, i * 4 + 3);
+    for (let i = 3; i < pixels.data.length; i += 4) pixels.data[i] = 255;
+  } else {
+    const [ew, eh] = within(width, height, ESTIMATE);
+    const image = drawn(picture, ew, eh).getImageData(0, 0, ew, eh).data;
+    const [coarse] = await grey(matte, ew, eh, true);
+    cutOut(pixels.data, alpha, width, height, image, coarse, ew, eh);
+  }
+  picture.close();
+  canvas.putImageData(pixels, 0, 0);
+  if (background && !matteOnly) await putBehind(canvas, background, width, height);
+  return finished(canvas, type);
+}
+
+/** The answer `result` as an image of `type` at width × height: {blob}; without `type`, as it is: {preview}. */
+async function convert({ result, type, width, height }) {
+  if (type && type === result.type) {
+    const { width: w, height: h } = await sizeOf(result);
+    if (w === width && h === height) return [{ blob: result }, []];
+  }
+  const picture = await createImageBitmap(result);
+  const size = type ? [width, height] : within(picture.width, picture.height, PREVIEW);
+  return finished(drawn(picture, ...size), type);
+}
+
+async function finished(canvas, type) {
+  if (type) return [{ blob: await canvas.canvas.convertToBlob({ type, quality: 0.92 }) }, []];
+  const preview = canvas.canvas.transferToImageBitmap();
+  return [{ preview }, [preview]];
+}
+
+/** A canvas' context with `picture` drawn at width × height. */
+function drawn(picture, width, height) {
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture, 0, 0, width, height);
+  return context;
+}
+
+/** [bytes, w, h] of a grey image at its own size, or at width × height where it is larger, or where `exactly` so. */
+async function grey(blob, width, height, exactly = false) {
+  const picture = await createImageBitmap(blob);
+  const size = exactly || picture.width > width ? [width, height] : [picture.width, picture.height];
+  const { data } = drawn(picture, ...size).getImageData(0, 0, ...size);
+  picture.close();
+  return [Uint8Array.from({ length: size[0] * size[1] }, (_, i) => data[i * 4]), ...size];
+}
+
+async function sizeOf(blob) {
+  const picture = await createImageBitmap(blob);
+  const { width, height } = picture;
+  picture.close();
+  return { width, height };
+}
+
+async function putBehind(context, background, width, height) {
+  context.globalCompositeOperation = "destination-over";
+  if (background.colour) {
+    context.fillStyle = background.colour;
+    context.fillRect(0, 0, width, height);
+    return;
+  }
+  const picture = await createImageBitmap(background.picture);
+  const scale = Math.max(width / picture.width, height / picture.height); // it covers, cut evenly on both sides
+  const [w, h] = [picture.width * scale, picture.height * scale];
+  context.drawImage(picture, (width - w) / 2, (height - h) / 2, w, h);
+  picture.close();
+}
