@@ -54,7 +54,7 @@ def test_each_request_is_one_json_line_with_its_id(serve, caplog):
     form = JsonLines()
     good, bad = (json.loads(form.format(r)) for r in caplog.records if r.name == "trtkit.serve.access")
     assert (good["id"], good["status"], good["path"], good["model"]) == ("abc-1", 200, "/v1/cv_unet", "cv_unet")
-    assert set(good["stages_ms"]) == {"decode", "resize", "run", "upsample", "compose", "encode"}
+    assert set(good["stages_ms"]) == {"queue", "decode", "resize", "run", "upsample", "compose", "encode"}
     assert bad["status"] == 400
     assert bad["error"].startswith("the picture is empty")
 
