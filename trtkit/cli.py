@@ -22,6 +22,8 @@ bench_app = typer.Typer(
     help="Measure, side by side with what one would use instead; ratios first.", no_args_is_help=True
 )
 app.add_typer(bench_app, name="bench")
+package_app = typer.Typer(help="Artifacts as what another server serves.", no_args_is_help=True)
+app.add_typer(package_app, name="package")
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="An engines.yaml (default: ./engines.yaml, else the package's).")
@@ -107,7 +109,7 @@ def pull(
 
 @app.command()
 def export(
-    model: Annotated[str | None, typer.Argument(help="cv_unet, dct_net")] = None,
+    model: Annotated[str | None, typer.Argument(help="cv_unet, dct_net, hrn")] = None,
     precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="fp16: typed, with its FP32 islands.")] = "fp32",
     weights: WeightsOption = None,
     style: StyleOption = None,
@@ -229,7 +231,7 @@ def build(
 def infer(
     pictures: Annotated[list[str], typer.Argument(help="Pictures, folders or glob patterns.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Result file, or folder for several.")] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="cv_unet, dct_net")] = "cv_unet",
+    model: Annotated[str, typer.Option("--model", "-m", help="cv_unet, dct_net, hrn")] = "cv_unet",
     style: StyleOption = None,
     weights: WeightsOption = None,
     size: Annotated[
@@ -254,6 +256,16 @@ def infer(
     max_memory: Annotated[
         str | None, typer.Option(help="dct_net: memory beside the picture and its result, e.g. 1GiB (2GiB).")
     ] = None,
+    output: Annotated[
+        Literal["coeffs", "uv", "mesh", "all"] | None,
+        typer.Option(help="hrn: the 257 numbers, the texture, mesh and texture (the default), or these and the maps."),
+    ] = None,
+    all_faces: Annotated[
+        bool, typer.Option("--all-faces", help="hrn: every face of a picture, not only the surest.")
+    ] = False,
+    assets: Annotated[
+        Path | None, typer.Option(help="hrn: folder of the face model's files, where not beside the weights.")
+    ] = None,
     file_format: Annotated[
         Literal["png", "webp", "jpg"], typer.Option("--format", help="Where --out does not name a file.")
     ] = "png",
@@ -263,11 +275,12 @@ def infer(
     max_megapixels: Annotated[float, typer.Option(min=0.001, help="Refuse larger pictures.")] = 100,
     root: RootOption = ARTIFACTS,
 ) -> None:
-    """Do the pictures: cut the person out and write PNG or WebP with transparency, or draw a cartoon."""
+    """Do the pictures: cut the person out, draw a cartoon, or make a 3D face mesh with its texture."""
     from trtkit.report import inferring
 
     asked = {"size": size, "background": background, "alpha_only": alpha_only or None}
     asked |= {"mode": mode, "no_faces": no_faces or None, "head_mask": head_mask, "max_memory": max_memory}
+    asked |= {"output": output, "all_faces": all_faces or None, "assets": str(assets) if assets else None}
     options = {name: value for name, value in asked.items() if value is not None}
     raise typer.Exit(
         inferring.show(
@@ -351,9 +364,36 @@ def verify(files: Annotated[list[Path], typer.Argument(help="Artifacts, or folde
     raise typer.Exit(artifact.verify(files))
 
 
+@package_app.command("triton")
+def package_triton(
+    models: Annotated[list[str] | None, typer.Argument(help="Models to package (default: all).")] = None,
+    gpu: Annotated[
+        list[str] | None,
+        typer.Option("--gpu", help="Take an engine for this GPU; repeatable (default: every engine there is)."),
+    ] = None,
+    precision: Annotated[
+        Literal["fp16", "int8", "fp32"] | None,
+        typer.Option(help="Default: FP16 where it was made, else what there is."),
+    ] = None,
+    python: Annotated[
+        bool, typer.Option("--python", help="Also the networks in Triton's Python backend, on the CPU.")
+    ] = False,
+    style: StyleOption = None,
+    root: RootOption = ARTIFACTS,
+    out: Annotated[Path, typer.Option(help="Folder of the package; an older package there is replaced.")] = Path(
+        "triton"
+    ),
+    config: ConfigOption = None,
+) -> None:
+    """A Triton model repository: engines by compute capability, the ONNX for other GPUs, the pipelines on top."""
+    from trtkit.report import packaging
+
+    packaging.show(models or [], style, gpu or [], precision, python, root, out, config)
+
+
 @bench_app.command("run")
 def bench_run(
-    model: Annotated[str, typer.Argument(help="cv_unet, dct_net")] = "cv_unet",
+    model: Annotated[str, typer.Argument(help="cv_unet, dct_net, hrn")] = "cv_unet",
     backend: BackendOption = "auto",
     device: DeviceOption = 0,
     batch: Annotated[list[int] | None, typer.Option(min=1, help="A batch size; repeatable (1, 2, 4, 8).")] = None,
@@ -390,6 +430,40 @@ def bench_host(
     from trtkit.report import benching
 
     benching.show_host(photo, rounds, json_file)
+
+
+@bench_app.command("serve")
+def bench_serve(
+    model: Annotated[str, typer.Argument(help="cv_unet, dct_net")] = "cv_unet",
+    backend: BackendOption = "auto",
+    device: DeviceOption = 0,
+    clients: Annotated[int, typer.Option(min=1, help="Clients at once; each asks again when it has its answer.")] = 16,
+    requests: Annotated[int, typer.Option(min=1, help="Of all clients together, a round and contender.")] = 64,
+    seconds: Annotated[float, typer.Option(min=0.1, help="A round and contender at most.")] = 10,
+    lone: Annotated[int, typer.Option(min=1, help="Requests of one client alone, a round.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
+    max_batch: Annotated[
+        int | None, typer.Option(min=1, help="Pictures a network run (default: engines.yaml, by network and backend).")
+    ] = None,
+    edge: Annotated[int, typer.Option(min=16, help="Long side of the photographs that are sent, at most.")] = 1024,
+    photo: Annotated[Path | None, typer.Option(help="A photograph (default: one of scikit-image's).")] = None,
+    query: Annotated[str, typer.Option(help="The model's options as a request has them, e.g. 'size=1024'.")] = "",
+    style: StyleOption = None,
+    weights: WeightsOption = None,
+    root: RootOption = ARTIFACTS,
+    config: ConfigOption = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here, too.")] = None,
+    chart: Annotated[Path | None, typer.Option(help="Draw the figures into this PNG.")] = None,
+) -> None:
+    """The server beside the pipeline alone: latency of one client, throughput of many, batches, what the host takes."""
+    from trtkit.bench.serve import Settings
+    from trtkit.report import benching
+
+    asked = Settings(
+        model, backend, device, clients, requests, seconds, lone, rounds, max_batch, edge, photo, query, style, weights,
+        root, config,
+    )  # fmt: skip
+    benching.show_serve(asked, json_file, chart)
 
 
 def main() -> None:

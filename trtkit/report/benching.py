@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from trtkit.bench import chart, host, run, run_table
+from trtkit.bench import chart, host, run, run_table, serve, serve_chart, serve_table
 from trtkit.files import write_whole
 from trtkit.report.console import console
 
@@ -23,6 +23,14 @@ def show_run(settings: run.Settings, json_file: Path | None, chart_file: Path | 
     keep(run.as_dict(report), json_file)
     if chart_file is not None:
         write_whole(chart_file, chart.draw(report))
+
+
+def show_serve(settings: serve.Settings, json_file: Path | None, chart_file: Path | None) -> None:
+    report = serve.bench_serve(settings)
+    serve_table.render(report, console())
+    keep(serve.as_dict(report), json_file)
+    if chart_file is not None:
+        write_whole(chart_file, serve_chart.draw(report))
 
 
 def keep(figures: dict[str, Any], json_file: Path | None) -> None:
