@@ -39,6 +39,13 @@ class Chosen:
             return None
         return Weights(self.kind, path, self._sum(path), self.note)
 
+    def beside(self, file_name: str) -> Weights | None:
+        """Another file of the folder that these weights lie in, None if it holds no such file."""
+        path = self.path / file_name if self.path is not None else None
+        if path is None or not path.is_file():
+            return None
+        return Weights(self.kind, path, self._sum(path), self.note)
+
     def _sum(self, path: Path) -> str:
         """sha256 of `path`. Raises CheckFailed if it is not what was pulled."""
         digest = sha256(path)

@@ -26,7 +26,7 @@ UNSET = Path("embedded")
 @dataclass(frozen=True)
 class Ready:
     """The model as its artifacts have it, the settings that know its networks, where they lie, and which weights they
-    are, for people."""
+    are, for people; `notes` say what else they should know, such as what could not be imported."""
 
     model: Model
     config: Config
@@ -34,6 +34,7 @@ class Ready:
     sentence: str
     imported: Imported | None = None
     exported: list[Exported] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
 
 def make(
@@ -87,7 +88,39 @@ def _make(
         exported.append(export(model, network, precision, root, config, weights, images, force))
     # From here on the model's own networks are in use, no longer a chain that was imported before.
     chain_file.path_in(folder).unlink(missing_ok=True)
-    return Ready(model, config, root, chosen.sentence, None, exported)
+    side, notes = _import_side(model, chosen, folder, images, force, tf_python)
+    used, settings = in_use(model.name, model.style, root, config, chosen.kind, chosen.path)
+    more = used.networks[len(model.networks) :]
+    exported += [ensure(used, network, precision, root, settings, images) for network in more]
+    return Ready(used, settings, root, chosen.sentence, side, exported, notes)
+
+
+def _import_side(
+    model: Model, chosen: Chosen, folder: Path, images: Path | None, force: bool, tf_python: Path | None
+) -> tuple[Imported | None, tuple[str, ...]]:
+    """The graph beside the model's networks, imported; or why it is done without. Raises only where --tf-python asks
+    for it: without this graph the pipeline does less, and says so."""
+    from trtkit.export.frozen.run import import_graph
+
+    side = model.side
+    if side is None:
+        return None, ()
+    left = chain_file.path_in(folder, chain_file.name_of(side.name))
+    graph = chosen.beside(side.file_name)
+    if graph is None:
+        left.unlink(missing_ok=True)
+        held = f"{chosen.path} holds no {side.file_name}"
+        return None, () if chosen.kind == EMBEDDED else (f"{held}, so {side.without}",)
+    try:
+        found = import_graph(
+            folder, model.name, model.style, graph, side.inputs, side.outputs, tf_python, images, force, side.name
+        )
+    except TrtkitError as error:
+        left.unlink(missing_ok=True)
+        if tf_python is not None:
+            raise
+        return None, (f"{side.file_name} was not imported, so {side.without}: {error}",)
+    return found, ()
 
 
 def ready(
@@ -111,7 +144,7 @@ def ready(
     model = models.get(name).styled(style)
     kind, sums = _made_of(model, root)
     if given is None and kind == FILE:
-        used, settings = in_use(name, style, root, config)
+        used, settings = in_use(name, style, root, config, FILE)
         return Ready(used, settings, root, f"weights of your own, exported to {root / model.folder}")
     if given == OFFICIAL and kind == OFFICIAL and _snapshot_is_gone(model):
         given = None
@@ -119,7 +152,7 @@ def ready(
     if chosen.kind == EMBEDDED:
         return _embedded(model, chosen, given, kind, root, config, publish)
     if chosen.kind == OFFICIAL and kind == OFFICIAL and is_the_snapshot(chosen, sums):
-        used, settings = in_use(name, style, root, config)
+        used, settings = in_use(name, style, root, config, OFFICIAL, chosen.path)
         return Ready(used, settings, root, chosen.sentence)
     try:
         return _make(model, chosen, "fp32", root, config, images, False, tf_python)
@@ -142,7 +175,7 @@ def _embedded(
     model: Model, chosen: Chosen, given: str | None, kind: str | None, root: Path, config: Config, publish: bool
 ) -> Ready:
     if given is None and kind == OFFICIAL:
-        used, settings = in_use(model.name, model.style, root, config)
+        used, settings = in_use(model.name, model.style, root, config, OFFICIAL)
         return Ready(used, settings, root, f"official weights, exported to {root / model.folder}")
     if given is None or kind in (None, EMBEDDED):
         return Ready(model, config, root, chosen.sentence)
@@ -152,7 +185,8 @@ def _embedded(
 
     for network in model.networks:
         unpack(model, network, root)
-    chain_file.path_in(root / model.folder).unlink(missing_ok=True)
+    for side in ("", *([model.side.name] if model.side else [])):
+        chain_file.path_in(root / model.folder, chain_file.name_of(side)).unlink(missing_ok=True)
     return Ready(model, config, root, chosen.sentence)
 
 

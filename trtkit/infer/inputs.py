@@ -13,12 +13,15 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", "
 
 @dataclass(frozen=True)
 class Job:
+    """`target` is the result's file, or, for a model that gives several files, what their names begin with."""
+
     source: Path
     target: Path
 
 
 def jobs(what: list[str], out: Path | None, tag: str, suffix: str) -> list[Job]:
-    """One job a picture. `what` are files, folders or glob patterns; results are named STEM.TAG.SUFFIX.
+    """One job a picture. `what` are files, folders or glob patterns; results are named STEM.TAG.SUFFIX, or begin with
+    STEM.TAG where the `suffix` is empty: then there are several of each picture.
 
     With one file, `out` may be the result's own name; otherwise it is a folder. Without `out`, results lie beside
     their pictures. Raises Mistake if nothing matches, if a result would replace its picture, or if `out` is a file
@@ -27,6 +30,8 @@ def jobs(what: list[str], out: Path | None, tag: str, suffix: str) -> list[Job]:
     sources = [path for item in what for path in _expand(item, f".{tag}.")]
     single = len(sources) == 1 and len(what) == 1 and not Path(what[0]).is_dir()
     if out is not None and single and out.suffix and not out.is_dir():
+        if not suffix:
+            raise Mistake(f"--out {out} names a file, and each picture gives several; name a folder")
         made = [Job(sources[0], out)]
     else:
         if out is not None and out.exists() and not out.is_dir():

@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from trtkit.errors import TrtkitError
+from trtkit.files import write_whole
 from trtkit.infer.inputs import Job
 from trtkit.models.imaging import encode
 from trtkit.models.imaging.decode import decode
-from trtkit.models.pipeline import Pipeline, StageClock
+from trtkit.models.pipeline import Files, Pipeline, StageClock
 
 
 @dataclass(frozen=True)
 class Done:
-    """One picture's outcome: the file written, or the error that one picture met (the others go on)."""
+    """One picture's outcome: the files written, or the error that one picture met (the others go on)."""
 
     job: Job
     error: TrtkitError | None
+    files: tuple[Path, ...] = ()
 
 
 def process(
@@ -48,13 +50,15 @@ def process(
                 picture = decode(job.source, limit_megapixels=max_megapixels, at_least=pipeline.needed_pixels)
             return pipeline.prepare(picture, clock)
 
-        def finish(job: Job, item: Any, raw: Any) -> Path:
-            image = pipeline.finish(item, raw, clock)
+        def finish(job: Job, item: Any, raw: Any) -> tuple[Path, ...]:
+            result = pipeline.finish(item, raw, clock)
+            if isinstance(result, Files):
+                return _write_all(job.target, result)
             with clock.stage("encode"):
-                encode.write(job.target, image)
-            return job.target
+                encode.write(job.target, result)
+            return (job.target,)
 
-        finishing: deque[tuple[Job, Future[Path]]] = deque()
+        finishing: deque[tuple[Job, Future[tuple[Path, ...]]]] = deque()
         for group in _groups(_ahead(pool, prepare, jobs, batch + workers), batch):
             ready: list[tuple[Job, Any]] = []
             for job, future in group:
@@ -73,12 +77,20 @@ def process(
     return outcomes
 
 
-def _outcome(job: Job, future: Future[Path]) -> Done:
+def _write_all(target: Path, result: Files) -> tuple[Path, ...]:
+    """Every file of the result, each whole or not at all."""
+    written = []
+    for name, content in result.make(target.name).items():
+        write_whole(target.with_name(name), content)
+        written.append(target.with_name(name))
+    return tuple(written)
+
+
+def _outcome(job: Job, future: Future[tuple[Path, ...]]) -> Done:
     try:
-        future.result()
+        return Done(job, None, future.result())
     except TrtkitError as error:
         return Done(job, error)
-    return Done(job, None)
 
 
 def _ahead(

@@ -99,6 +99,30 @@ class FrozenGraph:
 
 
 @dataclass(frozen=True)
+class SideGraph:
+    """An official TensorFlow graph that a pipeline uses beside the model's networks, where it could be imported: a
+    chain of its own, NAME.chain.json, whose networks are called NAME_…; `without` says to people what is missing
+    without it."""
+
+    name: str
+    file_name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    without: str
+
+
+@dataclass(frozen=True)
+class Around:
+    """What stands around a model's networks: `kind` of the weights in use, `folder` they were read from (None: they are
+    the package's, or it is not known any more), `chain` of the side graph on loaded networks, None where there is none.
+    """
+
+    kind: str = "embedded"
+    folder: Path | None = None
+    chain: Chain | None = None
+
+
+@dataclass(frozen=True)
 class Model:
     """A model: its networks, how to load their source modules, and its pipeline.
 
@@ -135,8 +159,25 @@ class Model:
     frozen: FrozenGraph | None = None
     """The official graph that is imported rather than read into a network of trtkit's."""
 
+    open_around: Callable[[Mapping[str, Backend], Mapping[str, Any], float, Around], Pipeline] | None = None
+    """For a pipeline that reads more than networks: `open_pipeline` with what stands around them."""
+    side: SideGraph | None = None
+    needed: Callable[[Mapping[str, Any], tuple[str, ...]], tuple[str, ...]] | None = None
+    """(options, names of its networks) → those that the pipeline runs under these options; None: all of them."""
+    several_files: bool = False
+    """A result is several files rather than one picture."""
+    stages: Mapping[str, str] = field(default_factory=dict)
+    """Step of the pipeline → the coarse stage it belongs to, in order, where people should see them come."""
+
     def network(self, name: str) -> NetworkSpec:
         return next(n for n in self.networks if n.name == name)
+
+    def networks_for(self, options: Mapping[str, Any]) -> tuple[NetworkSpec, ...]:
+        """The networks that the pipeline runs under `options`."""
+        if self.needed is None:
+            return self.networks
+        names = self.needed(options, tuple(network.name for network in self.networks))
+        return tuple(network for network in self.networks if network.name in names)
 
     @property
     def folder(self) -> str:

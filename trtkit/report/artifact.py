@@ -21,7 +21,7 @@ SUFFIXES = (".onnx", ".engine")
 
 def show(file: Path) -> None:
     """Print what `file` is, from what, for what. Raises if its manifest is missing or its content differs."""
-    facts = _facts(file, manifest.read_verified(file)) if file.name != chain_file.NAME else _chain_facts(file)
+    facts = _chain_facts(file) if file.name.endswith(chain_file.NAME) else _facts(file, manifest.read_verified(file))
     printer = console()
     shown = table("", "", header=False)
     for label, value in facts:
@@ -61,7 +61,7 @@ def _artifacts(files: list[Path]) -> Iterator[Path]:
 
 
 def _chain_facts(file: Path) -> Iterator[tuple[str, str]]:
-    record = chain_file.read(file.parent)
+    record = chain_file.read(file.parent, file.name)
     if record is None:
         raise Mistake(f"{file} does not exist; name an artifact that 'trtkit export' or 'trtkit build' made")
     yield "file", str(file)

@@ -38,6 +38,8 @@ def show(
             printer.print(line)
     for done in made.exported:
         printer.print(sentence(done))
+    for note in made.notes:
+        printer.print(note)
 
 
 def show_any_graph(
@@ -77,7 +79,7 @@ def import_lines(done: Imported) -> list[str]:
     state = f"{done.seconds:.1f} s" if done.made else "up to date"
     found = f"at most {value:.2g} grey levels from TensorFlow (at {label}; mean {worst(figures, 'mean')[1]:.4f})"
     networks = ", ".join(record.networks) or "none that can be cut out: all of it runs in ONNX Runtime"
-    lines = [f"{done.folder / 'chain.json'}  {record.graph}  {found}  [{state}]", f"networks: {networks}"]
+    lines = [f"{done.chain}  {record.graph}  {found}  [{state}]", f"networks: {networks}"]
     return [*lines, *(f"on the host: {node.operator} {node.name}: {node.why}" for node in record.on_host)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trtkit import config as configuration
+from trtkit.errors import Mistake
 from trtkit.export.ready import ready
 from trtkit.infer.inputs import jobs
 from trtkit.infer.run import Done, process
@@ -36,11 +38,13 @@ def show(
     printer = console()
     made = ready(model, style, weights, root, configuration.load(), publish=False)
     chosen = made.model
-    work = jobs(pictures, out, chosen.result_tag, f".{file_format}")
+    if chosen.several_files and file_format != "png":
+        raise Mistake(f"--format {file_format} is for a picture; {model} writes several files, its textures as PNG")
+    work = jobs(pictures, out, chosen.result_tag, "" if chosen.several_files else f".{file_format}")
     began = time.perf_counter()
     loaded = {
         network.name: select.load(chosen, network, made.root, backend, device=device, config=made.config)
-        for network in chosen.networks
+        for network in chosen.networks_for(options)
     }
     pipeline = chosen.open_pipeline({name: one.backend for name, one in loaded.items()}, options, max_megapixels)
     printer.print(f"{chosen.folder}: {made.sentence}")
@@ -48,12 +52,11 @@ def show(
         printer.print(line)
     for reason in dict.fromkeys(one.why for one in loaded.values() if one.why):
         printer.print(f"auto: {reason}")
-    for note in pipeline.notes:
+    for note in (*made.notes, *pipeline.notes):
         printer.print(note)
     printer.print(f"loaded in {_ms(time.perf_counter() - began)}")
-    clock = StageClock()
     began = time.perf_counter()
-    outcomes = _run(printer, pipeline, work, clock, batch, max_megapixels)
+    outcomes, clock = _run(printer, pipeline, work, chosen.stages, batch, max_megapixels)
     spent = time.perf_counter() - began
     for note in dict.fromkeys(note for one in loaded.values() for note in one.notes):
         printer.print(f"note: {note}")
@@ -65,18 +68,30 @@ def show(
 
 
 def _run(
-    printer: Console, pipeline: Pipeline, work: list, clock: StageClock, batch: int, max_megapixels: float
-) -> list[Done]:
+    printer: Console,
+    pipeline: Pipeline,
+    work: list,
+    stages: Mapping[str, str],
+    batch: int,
+    max_megapixels: float,
+) -> tuple[list[Done], StageClock]:
+    """Of a model that names its stages they are shown as they come."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=printer, transient=True, disable=len(work) == 1) as bar:
+    with Progress(*columns, console=printer, transient=True, disable=len(work) == 1 and not stages) as bar:
         task = bar.add_task("pictures", total=len(work))
+
+        def told(stage: str, seconds: float | None) -> None:
+            if stage in stages and seconds is None:
+                bar.update(task, description=f"{stages[stage]}: {stage}")
+
+        clock = StageClock(told)
 
         def done(outcome: Done) -> None:
             bar.advance(task)
             if outcome.error:
                 bar.console.print(f"failed: {outcome.error}", style="red")
 
-        return process(pipeline, work, clock, batch, max_megapixels=max_megapixels, done=done)
+        return process(pipeline, work, clock, batch, max_megapixels=max_megapixels, done=done), clock
 
 
 def _summary(printer: Console, outcomes: list[Done], clock: StageClock, spent: float) -> None:
@@ -85,7 +100,10 @@ def _summary(printer: Console, outcomes: list[Done], clock: StageClock, spent: f
         return
     stages = "  ".join(f"{name} {_ms(seconds / len(good))}" for name, seconds in clock.seconds.items())
     if len(outcomes) == 1:
-        printer.print(f"{good[0].job.target}  {stages}  total {_ms(spent)}")
+        *others, last = good[0].files
+        for path in others:
+            printer.print(str(path))
+        printer.print(f"{last}  {stages}  total {_ms(spent)}")
         return
     printer.print(
         f"{len(good)} of {len(outcomes)} pictures written to {good[0].job.target.parent}, "

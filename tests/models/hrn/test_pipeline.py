@@ -17,9 +17,10 @@ from trtkit.models.hrn.geometry.resize import bilinear
 from trtkit.models.hrn.options import NEEDED, Options
 from trtkit.models.hrn.output.coefficients_json import document
 from trtkit.models.hrn.pipeline import FaceReconstruction
+from trtkit.models.hrn.progress import STAGES
 from trtkit.models.hrn.synthetic import portrait
 from trtkit.models.imaging.decode import Picture, decode
-from trtkit.models.pipeline import StageClock
+from trtkit.models.pipeline import Files, StageClock, picture_of
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +37,11 @@ def one(face, uv):
 def run(loaded, tmp_path):
     """(image, truths, options…) → (faces, counts of runs, backends)."""
 
-    def reconstruct(image, truths, heights=(0.0, 0.0), blind=(), progress=None, **options):
+    def reconstruct(image, truths, heights=(0.0, 0.0), blind=(), watcher=None, masks=None, **options):
         backends, counts = networks(truths, image.shape[:2], heights, blind)
-        pipeline = FaceReconstruction(backends, loaded, Options(**options), tmp_path)
+        pipeline = FaceReconstruction(backends, loaded, Options(**options), tmp_path, masks)
         picture = Picture(image, None, image.shape[:2], Path("face.jpg"))
-        more = (progress,) if progress else ()
-        return pipeline.reconstruct(picture, StageClock(), *more), counts, backends
+        return pipeline.reconstruct(picture, StageClock(watcher)), counts, backends
 
     return reconstruct
 
@@ -168,14 +168,67 @@ def test_displacement_turns_normals_only_where_it_changes(one, run):
     np.testing.assert_allclose(raised.detail.normals[inner], flat.detail.normals[inner], atol=0.05)
 
 
-def test_progress_tells_every_step_once_and_ends(one, run):
+@pytest.mark.parametrize(
+    ("output", "last"), [("coeffs", "reconstruct"), ("uv", "deform"), ("mesh", "deform"), ("all", "detail")]
+)
+def test_every_step_is_told_once_as_it_begins_and_as_it_ends(output, last, one, run):
     image, truths = one
     told = []
-    run(image, truths, output="all", progress=lambda step, share: told.append((step, share)))
-    names = ["detect", "landmarks", "align", "reconstruct", "texture", "deform", "albedo", "detail", "done"]
-    assert [step for step, _ in told] == names
-    assert [share for _, share in told] == sorted(share for _, share in told)
-    assert told[-1] == ("done", 1.0)
+    run(image, truths, output=output, watcher=lambda step, seconds: told.append((step, seconds)))
+    steps = [step for step in STAGES if step not in ("mask", "files")]
+    steps = steps[: steps.index(last) + 1]
+    assert [step for step, seconds in told if seconds is None] == steps
+    assert [step for step, seconds in told if seconds is not None] == steps
+    assert len(set(STAGES.values())) == 3
+
+
+def test_the_mask_says_where_the_face_is_deformed(one, run):
+    image, truths = one
+    told = []
+
+    def upper_half(crops):
+        masks = np.ones(crops.shape[:3], np.float32)
+        masks[:, 112:] = 0
+        return masks
+
+    whole, _, _ = run(image, truths, heights=(0.02, 0.0))
+    half, _, _ = run(
+        image, truths, heights=(0.02, 0.0), masks=upper_half, watcher=lambda step, seconds: told.append(step)
+    )
+    moved = np.abs(half.mid.map[0]).sum(axis=-1)
+    assert (moved[8:16, 24:40] > 0.05).all()
+    assert (moved[48:56, 24:40] == 0).all(), "below the crop's middle nothing is the face's"
+    assert (np.abs(whole.mid.map[0]).sum(axis=-1)[48:56, 24:40] > 0.05).all()
+    assert told.index("align") < told.index("mask") < told.index("reconstruct")
+    numbers, _, _ = run(image, truths, output="coeffs", masks=lambda crops: pytest.fail("numbers need no mask"))
+    assert numbers.mid is None
+
+
+def test_of_several_pictures_one_that_fails_is_kept_for_its_turn(one, loaded, tmp_path):
+    """The batch goes on; `finish` raises what that one picture met."""
+    image, truths = one
+    backends, _ = networks(truths, image.shape[:2])
+    surest = backends["retinaface"].run
+    calls = []
+
+    def first_only(arrays):
+        calls.append(1)
+        found = surest(arrays)
+        return found if len(calls) == 1 else found | {"scores": found["scores"] * 0}
+
+    backends["retinaface"].run = first_only
+    pipeline = FaceReconstruction(backends, loaded, Options("coeffs"), tmp_path)
+    pictures = [Picture(image, None, image.shape[:2], Path(f"{name}.jpg")) for name in "ab"]
+    clock = StageClock()
+    good, bad = pipeline.run([pipeline.prepare(picture, clock) for picture in pictures], clock)
+    result = pipeline.finish(pictures[0], good, clock)
+    assert isinstance(result, Files)
+    assert list(result.make("a.face")) == ["a.face.coeffs.json"]
+    assert "files" in clock.seconds
+    with pytest.raises(Mistake, match=r"b\.jpg shows no face"):
+        pipeline.finish(pictures[1], bad, clock)
+    with pytest.raises(Mistake, match="several files rather than a picture"):
+        picture_of(result)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (300, 400), (3, 900)])
@@ -263,6 +316,9 @@ def test_notes_say_what_is_skipped_and_what_is_made_up(loaded, tmp_path):
     backends, _ = networks([], (10, 10))
     notes = FaceReconstruction(backends, loaded, Options(output="uv"), tmp_path).notes
     assert any("does without high_net, de_retouch" in line for line in notes)
+    assert any("face mask: none" in line for line in notes)
+    masked = FaceReconstruction(backends, loaded, Options(output="uv"), tmp_path, lambda crops: crops).notes
+    assert any("face mask: segment_face.pb" in line for line in masked)
     assert any("SYNTHETIC" in line for line in notes)
     assert any("fitting" in line for line in notes)
 

@@ -28,8 +28,10 @@ class HostNode:
 
 @dataclass
 class Pieces:
-    """`steps` in order; the models that they name; what stays on the host that people should know of."""
+    """`steps` in order; the models that they name, all with `prefix`; what stays on the host that people should know
+    of."""
 
+    prefix: str = ""
     steps: tuple[Step, ...] = ()
     networks: dict[str, ModelProto] = field(default_factory=dict)
     hosts: dict[str, ModelProto] = field(default_factory=dict)
@@ -54,9 +56,9 @@ class _Unit:
         return {name for node in self.nodes for name in node.output if name}
 
 
-def take_apart(model: ModelProto) -> Pieces:
+def take_apart(model: ModelProto, prefix: str = "") -> Pieces:
     """Steps that compute what `model` computes, on tensors of the model's names. `model` is changed."""
-    pieces = Pieces()
+    pieces = Pieces(prefix)
     number_names(model)
     scope = open_model(model)
     names: Counter[str] = Counter()
@@ -159,7 +161,7 @@ def _ready_hosts(waiting: list[_Unit], made_here: set[str], done: set[str]) -> l
 def _step(group: list[_Unit], makes: list[str], scope: Scope, pieces: Pieces, names: Counter[str]) -> Step:
     nodes = [node for unit in group for node in unit.nodes]
     if group[0].kind == "network":
-        name = _unused(_title(nodes), names)
+        name = pieces.prefix + _unused(_title(nodes), names)
         pieces.networks[name], inputs = cut_core(nodes, scope, makes)
         return NetworkStep(name, tuple(inputs), tuple(makes))
     if group[0].kind == "branch":
@@ -170,7 +172,7 @@ def _step(group: list[_Unit], makes: list[str], scope: Scope, pieces: Pieces, na
         fill = float(attribute(nodes[0], "extrapolation_value", 0.0))
         image, boxes, owners, size = nodes[0].input
         return CropStep(nodes[0].name, (image, boxes, owners, size), (nodes[0].output[0],), method, fill)
-    name = f"host{len(pieces.hosts) + 1}"
+    name = f"{pieces.prefix}host{len(pieces.hosts) + 1}"
     pieces.hosts[name], inputs = cut_host(nodes, scope, makes)
     pieces.on_host += [found for node in nodes if (found := _remark(node, scope))]
     return HostStep(name, tuple(inputs), tuple(makes))

@@ -47,12 +47,17 @@ SIZES = ((240, 320), (301, 217))
 
 @dataclass(frozen=True)
 class Imported:
-    """The folder, what its chain.json says, and whether it was made now or found up to date."""
+    """The folder, what its chain.json (or SIDE.chain.json) says, and whether it was made now or found up to date."""
 
     folder: Path
     record: ChainRecord
     made: bool
     seconds: float
+    side: str = ""
+
+    @property
+    def chain(self) -> Path:
+        return chain_file.path_in(self.folder, chain_file.name_of(self.side))
 
 
 def import_graph(
@@ -65,10 +70,12 @@ def import_graph(
     tf_python: Path | None = None,
     images: Path | None = None,
     force: bool = False,
+    side: str = "",
 ) -> Imported:
     """Import `graph` into `folder`, unless what lies there was made of it.
 
-    `inputs` are node names of the graph, or NAME=VALUE for one that is fixed; the first is the picture. Raises Mistake
+    `inputs` are node names of the graph, or NAME=VALUE for one that is fixed; the first is the picture. `side` is the
+    name of a graph beside the model's own networks: its chain is SIDE.chain.json and its pieces SIDE_…. Raises Mistake
     for a file that is no frozen graph and for wrong names, MissingComponent without TensorFlow, CheckFailed past
     TOLERANCE.
     """
@@ -76,14 +83,15 @@ def import_graph(
     if not graph.path.is_file():
         raise Mistake(f"{graph.path} does not exist; name a frozen graph (.pb)")
     key = _key(graph=graph.sha256, inputs=list(inputs), outputs=list(outputs), model=model, trtkit=__version__)
-    if not force and (existing := _up_to_date(folder, key)):
-        return Imported(folder, existing, False, time.perf_counter() - began)
+    chain_name, prefix = chain_file.name_of(side), f"{side}_" if side else ""
+    if not force and (existing := _up_to_date(folder, key, chain_name)):
+        return Imported(folder, existing, False, time.perf_counter() - began, side)
     python = tensorflow_python.interpreter(tf_python)
     content, versions = tensorflow_python.convert(graph.path, inputs, outputs, python)
     converted = onnx.load_from_string(content)
     taken = [_tensor_record(value) for value in converted.graph.input]
     given = [value.name for value in converted.graph.output]
-    pieces = take_apart(converted)
+    pieces = take_apart(converted, prefix)
     models = {name: _finished(piece, model, name, graph.sha256) for name, piece in pieces.networks.items()}
     hosts = {name: _finished(piece, model, name, graph.sha256) for name, piece in pieces.hosts.items()}
     record = ChainRecord(
@@ -110,13 +118,13 @@ def import_graph(
         name: _network_record(pieces.networks[name], models[name], ranges.get(name, {})) for name in pieces.networks
     }
     record = record.model_copy(update={"networks": networks, "checks": {"against_tensorflow": checks}})
-    _publish(folder, style, record, models, hosts)
-    return Imported(folder, record, True, time.perf_counter() - began)
+    _publish(folder, style, record, models, hosts, chain_name)
+    return Imported(folder, record, True, time.perf_counter() - began, side)
 
 
-def _up_to_date(folder: Path, key: str) -> ChainRecord | None:
+def _up_to_date(folder: Path, key: str, chain_name: str) -> ChainRecord | None:
     try:
-        record = chain_file.read(folder)
+        record = chain_file.read(folder, chain_name)
     except CheckFailed:
         return None
     if record is None or record.build_key != key:
@@ -274,11 +282,16 @@ def _without_compute(nodes: list[NodeProto], forward: bool) -> list[str]:
 
 
 def _publish(
-    folder: Path, style: str | None, record: ChainRecord, models: dict[str, bytes], hosts: dict[str, bytes]
+    folder: Path,
+    style: str | None,
+    record: ChainRecord,
+    models: dict[str, bytes],
+    hosts: dict[str, bytes],
+    chain_name: str,
 ) -> None:
-    """Every file whole; chain.json, without which none of them counts, first taken away and written last."""
-    with writing(chain_file.path_in(folder)):
-        chain_file.path_in(folder).unlink(missing_ok=True)
+    """Every file whole; the chain's, without which none of them counts, first taken away and written last."""
+    with writing(chain_file.path_in(folder, chain_name)):
+        chain_file.path_in(folder, chain_name).unlink(missing_ok=True)
     versions = ", ".join(f"{name} {version}" for name, version in record.made_with.items() if name != "trtkit")
     for name, content in {**models, **hosts}.items():
         made = Manifest(
@@ -298,4 +311,4 @@ def _publish(
             build_key=record.build_key,
         )
         manifest.publish(artifacts.onnx_path(folder.parent, folder.name, name, "fp32"), content, made)
-    chain_file.write(folder, record)
+    chain_file.write(folder, record, chain_name)

@@ -6,6 +6,7 @@ none of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from trtkit.errors import MissingComponent, Mistake
 from trtkit.models.hrn.coefficients import Floats
 from trtkit.models.hrn.geometry.align import BoxRegressor, five_of_68
 from trtkit.models.hrn.geometry.face_model import FaceModel, Ints
-from trtkit.models.hrn.synthetic.files import MARK
+from trtkit.models.hrn.synthetic.files import MARK, box_regressor, face_model
 from trtkit.optional import need
 
 FILES = (
@@ -40,15 +41,29 @@ class Assets:
     box: BoxRegressor
 
 
+def wanted_words(names: Sequence[str] = FILES) -> str:
+    """The files, where they come from and under what terms, for people."""
+    return (
+        f"{', '.join(names)}, the face model of 3D Face HRN: files of {SOURCE} on modelscope.cn, which hold the Basel "
+        "Face Model 2009 (for research, under its own licence from the University of Basel) and are not part of trtkit"
+    )
+
+
+def synthetic() -> Assets:
+    """The made-up face model that the networks in the package belong to."""
+    model = face_model()
+    lines = model.mean.reshape(-1, 3)[model.landmarks]
+    return Assets(model, five_of_68(lines).astype(np.float32), box_regressor())
+
+
 def load(folder: Path) -> Assets:
     """Read `folder`, or `folder`/assets. Raises MissingComponent naming each missing file, Mistake naming a bad one."""
     place = folder / "assets" if (folder / "assets").is_dir() else folder
     missing = [name for name in FILES if not (place / name).is_file()]
     if missing:
         raise MissingComponent(
-            f"{place} does not hold {', '.join(missing)}, the face model of 3D Face HRN; these files are part of "
-            f"{SOURCE}, hold the Basel Face Model 2009 (for research, under its own licence from the University of "
-            "Basel), and are not part of trtkit"
+            f"{place} does not hold {wanted_words(missing)}; get them with trtkit pull hrn, or name the folder that "
+            "has them with --assets DIR"
         )
     matlab = need("scipy.io", "reading a face model's .mat files")
     model = _model(matlab, place)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from trtkit.errors import Mistake
 from trtkit.models.hrn import specs
-from trtkit.models.hrn.progress import STAGES
 
 _FIND = (specs.RETINAFACE, specs.LANDMARKS, specs.S3FD, specs.FAN, specs.RECON)
 NEEDED = {
@@ -19,17 +18,15 @@ NEEDED = {
 the detail maps and the albedo alone."""
 
 
-_STEPS = {"coeffs": 4, "uv": 6, "mesh": 6, "all": 8}
-"""How many of the steps each output goes through."""
-
-
 @dataclass(frozen=True)
 class Options:
     """`output`: 'coeffs' the 257 numbers; 'uv' the texture; 'mesh' OBJ, GLB, texture and preview; 'all' these and the
-    maps of normals, albedo and shading. `all_faces`: every face of the picture, not only the surest."""
+    maps of normals, albedo and shading. `all_faces`: every face of the picture, not only the surest. `assets`: the
+    folder of the face model's files, where they do not lie beside the weights."""
 
     output: str = "mesh"
     all_faces: bool = False
+    assets: str | None = None
 
     def __post_init__(self) -> None:
         """Raises Mistake, naming the option."""
@@ -37,9 +34,8 @@ class Options:
             raise Mistake(f"--output {self.output} is not known; right would be one of {', '.join(NEEDED)}")
 
     @property
-    def steps(self) -> tuple[str, ...]:
-        """What the pipeline goes through for this output."""
-        return tuple(STAGES)[: _STEPS[self.output]]
+    def writes_meshes(self) -> bool:
+        return self.output in ("mesh", "all")
 
     @property
     def skipped(self) -> tuple[str, ...]:

@@ -7,63 +7,59 @@ licensed for research alone; that step is not done.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trtkit.errors import CheckFailed, Mistake
-from trtkit.models.hrn import locate, reconstruct, specs
+from trtkit.errors import CheckFailed, Mistake, TrtkitError
+from trtkit.models.hrn import locate, mask, reconstruct, specs
 from trtkit.models.hrn.assets import Assets
 from trtkit.models.hrn.coefficients import Floats
+from trtkit.models.hrn.faces import Faces
 from trtkit.models.hrn.geometry import uv_map
 from trtkit.models.hrn.geometry.align import Frame, cut, five_of_68, frame_of
+from trtkit.models.hrn.mask import Masks
 from trtkit.models.hrn.networks_run import Networks
 from trtkit.models.hrn.options import Options
-from trtkit.models.hrn.progress import Progress, Steps, silent
+from trtkit.models.hrn.output import files
 from trtkit.models.hrn.reconstruct import Base, Deformed, Detail
 from trtkit.models.imaging.decode import Picture
-from trtkit.models.pipeline import StageClock
+from trtkit.models.pipeline import Files, StageClock
 from trtkit.runtime.backend import Backend
 
 Image = NDArray[np.uint8]
 LONGEST, REDUCED = 2000, 1500
 """A picture with a side over the first is worked on at a long side of the second."""
-NOTES = (
-    "texture sampled from the picture; the official fitting needs a renderer licensed for research alone",
-    "no face mask: hair and hands over the face are taken for skin",
+SAMPLED = (
+    "texture: sampled from the picture; the official pipeline's 100 steps of fitting need a renderer licensed for "
+    "research alone and are not done"
 )
-
-
-@dataclass(frozen=True)
-class Faces:
-    """The N faces of one picture, the surest first. What an output does not need is None.
-
-    `boxes` [N, 4] and `points` [N, 68, 2] in pixels of the decoded picture, `frames` of the 224 crops in the picture
-    that was worked on; `vector` [N, 257]; `left_out`: faces that were found but could not be aligned.
-    """
-
-    boxes: Floats
-    points: Floats
-    frames: tuple[Frame, ...]
-    vector: Floats
-    base: Base | None
-    mid: Deformed | None
-    detail: Detail | None
-    left_out: int
+UNMASKED = f"face mask: none, all of the crop counts; {mask.GRAPH.without}"
+MASKED = f"face mask: {mask.GRAPH.file_name}, imported"
+SYNTHETIC = (
+    "SYNTHETIC face model, made by trtkit and measured on nobody: good for drawn faces only, the result resembles no "
+    "person; for photographs of people: trtkit pull hrn"
+)
 
 
 class FaceReconstruction:
     """The HRN pipeline on loaded networks. Every method may be called from any thread."""
 
     def __init__(
-        self, networks: Mapping[str, Backend], assets: Assets, options: Options, cache: Path | None = None
+        self,
+        networks: Mapping[str, Backend],
+        assets: Assets,
+        options: Options,
+        cache: Path | None = None,
+        masks: Masks | None = None,
     ) -> None:
+        """`cache`: where the UV map is kept; `masks`: the face's skin in crops, all of a crop without it."""
         self._networks = Networks(networks)
         self._assets = assets
         self._options = options
+        self._masks = masks
         self._uv = uv_map.cached(assets.model.uvs, assets.model.uv_triangles, cache)
 
     needed_pixels = None
@@ -71,28 +67,52 @@ class FaceReconstruction:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the texture is, what is not masked, what was skipped, and whether the face model is a made-up one."""
-        skipped = self._options.skipped
-        lines = NOTES if self._options.output != "coeffs" else ()
-        if skipped:
-            lines = (*lines, f"--output {self._options.output} does without {', '.join(skipped)}")
+        """What is skipped, what the texture is, what is masked, and whether the face model is a made-up one."""
+        output, skipped = self._options.output, self._options.skipped
+        lines = [f"--output {output}: does without {', '.join(skipped)}"] if skipped else []
+        if output != "coeffs":
+            lines += [SAMPLED, UNMASKED if self._masks is None else MASKED]
         if self._assets.model.synthetic:
-            lines = (*lines, "SYNTHETIC face model, made by trtkit: the result resembles nobody")
-        return lines
+            lines.append(SYNTHETIC)
+        return tuple(lines)
 
-    def reconstruct(self, picture: Picture, clock: StageClock, progress: Progress = silent) -> Faces:
+    def prepare(self, picture: Picture, clock: StageClock) -> Picture:
+        """Nothing: every step stands between two networks."""
+        return picture
+
+    def run(self, batch: list[Picture], clock: StageClock) -> list[Faces | TrtkitError]:
+        """The faces of each picture, one picture after the other, or why it has none that can be reconstructed."""
+        found: list[Faces | TrtkitError] = []
+        for picture in batch:
+            try:
+                found.append(self.reconstruct(picture, clock))
+            except (Mistake, CheckFailed) as error:
+                found.append(error)
+        return found
+
+    def finish(self, item: Picture, raw: Faces | TrtkitError, clock: StageClock) -> Files:
+        """The files of --output. Raises what `run` met with this picture."""
+        if isinstance(raw, TrtkitError):
+            raise raw
+
+        def make(stem: str) -> dict[str, bytes]:
+            with clock.stage("files"):
+                return files.contents(raw, self._assets.model, self._options.output, stem)
+
+        return Files(make)
+
+    def reconstruct(self, picture: Picture, clock: StageClock) -> Faces:
         """Raises Mistake, naming the picture, where no face is found or none can be aligned, and CheckFailed where
         the coefficients are not finite, as those of a network that overflows are."""
         rgb, shrunk = _reduced(picture.rgb)
-        steps = Steps(self._options.steps, clock, progress)
-        with steps.step("detect"):
+        with clock.stage("detect"):
             boxes = locate.boxes(self._networks, rgb)
             if not len(boxes):
                 raise Mistake(f"{picture.source} shows no face that RetinaFace finds; give a picture of a person")
             boxes = boxes if self._options.all_faces else boxes[:1]
-        with steps.step("landmarks"):
+        with clock.stage("landmarks"):
             located = locate.faces(self._networks, rgb, boxes, self._assets.box)
-        with steps.step("align"):
+        with clock.stage("align"):
             small, sharp, frames, kept = self._aligned(rgb, located)
             if not kept:
                 x1, y1, x2, y2 = (round(float(v / shrunk)) for v in boxes[0])
@@ -100,14 +120,14 @@ class FaceReconstruction:
                     f"{picture.source}: the face at {x1},{y1} to {x2},{y2} cannot be aligned, its landmarks are not "
                     "to be seen; give a larger or less hidden one"
                 )
-        with steps.step("reconstruct"):
+        masks = self._mask(small, clock)
+        with clock.stage("reconstruct"):
             vector = reconstruct.coefficients(self._networks, small)
             if not np.isfinite(vector).all():
                 raise CheckFailed(
                     f"{picture.source}: hrn/{specs.RECON.name} gave numbers that are not finite; run it in FP32"
                 )
-        base, mid, fine = self._shape(vector, sharp, steps)
-        steps.done()
+        base, mid, fine = self._shape(vector, sharp, masks, clock)
         return Faces(
             boxes=np.stack([face.box for face in kept]) / shrunk,
             points=np.stack([face.points for face in kept]) / shrunk,
@@ -118,6 +138,12 @@ class FaceReconstruction:
             detail=fine,
             left_out=len(boxes) - len(kept),
         )
+
+    def _mask(self, small: Image, clock: StageClock) -> Floats:
+        if self._masks is None or self._options.output == "coeffs":
+            return mask.everything(small)
+        with clock.stage("mask"):
+            return self._masks(small)
 
     def _aligned(
         self, rgb: Image, located: list[locate.Located]
@@ -136,20 +162,21 @@ class FaceReconstruction:
             kept.append(face)
         return np.array(small), np.array(sharp), tuple(frames), kept
 
-    def _shape(self, vector: Floats, sharp: Image, steps: Steps) -> tuple[Base | None, Deformed | None, Detail | None]:
+    def _shape(
+        self, vector: Floats, sharp: Image, masks: Floats, clock: StageClock
+    ) -> tuple[Base | None, Deformed | None, Detail | None]:
         if self._options.output == "coeffs":
             return None, None, None
         model = self._assets.model
-        with steps.step("texture"):
-            masks = np.ones((len(vector), specs.FACE, specs.FACE), np.float32)
+        with clock.stage("texture"):
             base = reconstruct.base(vector, model, self._uv, sharp, masks)
-        with steps.step("deform"):
+        with clock.stage("deform"):
             mid = reconstruct.deform(self._networks, base, model, self._uv, sharp)
         if self._options.output != "all":
             return base, mid, None
-        with steps.step("albedo"):
+        with clock.stage("albedo"):
             skin = reconstruct.albedo(self._networks, base, model)
-        with steps.step("detail"):
+        with clock.stage("detail"):
             return base, mid, reconstruct.detail(self._networks, base, mid, skin, self._uv)
 
 

@@ -71,18 +71,23 @@ class ChainRecord(_Part):
         return from_json(self.steps)
 
 
-def path_in(folder: Path) -> Path:
-    return folder / NAME
+def name_of(side: str = "") -> str:
+    """The chain's file name: 'chain.json', or 'SIDE.chain.json' for a graph beside a model's own networks."""
+    return f"{side}.{NAME}" if side else NAME
 
 
-def write(folder: Path, record: ChainRecord) -> None:
+def path_in(folder: Path, name: str = NAME) -> Path:
+    return folder / name
+
+
+def write(folder: Path, record: ChainRecord, name: str = NAME) -> None:
     text = json.dumps(record.model_dump(mode="json"), indent=1) + "\n"
-    write_whole(path_in(folder), text.encode())
+    write_whole(path_in(folder, name), text.encode())
 
 
-def read(folder: Path) -> ChainRecord | None:
+def read(folder: Path, name: str = NAME) -> ChainRecord | None:
     """The chain in `folder`, None if there is none. Raises CheckFailed if it is damaged or of another version."""
-    path = path_in(folder)
+    path = path_in(folder, name)
     if not path.is_file():
         return None
     try:

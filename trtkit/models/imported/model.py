@@ -17,14 +17,17 @@ from trtkit.models.imported.chain import Chain
 from trtkit.models.imported.chain_file import ChainRecord, NetworkRecord, TensorRecord
 from trtkit.models.imported.host import HostWork
 from trtkit.models.pipeline import Pipeline
-from trtkit.models.spec import Model, NetworkSpec, TensorSpec
+from trtkit.models.spec import Around, Model, NetworkSpec, TensorSpec
 from trtkit.runtime.backend import Arrays, Backend
 
 LARGEST_BATCH = 8
 
 
-def in_use(name: str, style: str | None, root: Path, config: Config) -> tuple[Model, Config]:
-    """The model as its artifacts under `root` have it: imported where a chain lies there, else its own.
+def in_use(
+    name: str, style: str | None, root: Path, config: Config, kind: str = "embedded", folder: Path | None = None
+) -> tuple[Model, Config]:
+    """The model as its artifacts under `root` have it: imported where a chain lies there, else its own; with what
+    stands around its networks, which are weights of `kind` that were read from `folder` (None: not known any more).
 
     A name that is no model of trtkit's may be that of a graph imported with --any-graph.
     """
@@ -37,8 +40,34 @@ def in_use(name: str, style: str | None, root: Path, config: Config) -> tuple[Mo
     model = models.get(name).styled(style)
     record = chain_file.read(root / model.folder)
     if record is None:
-        return model, config
+        return (model, config) if model.open_around is None else _with_around(model, root, config, kind, folder)
     return imported(model, record, root), _with_networks(config, record)
+
+
+def _with_around(model: Model, root: Path, config: Config, kind: str, files: Path | None) -> tuple[Model, Config]:
+    """`model` whose pipeline knows where its other files lie, and with the networks of its side graph if that was
+    imported together with the weights in use."""
+    folder, opener = root / model.folder, model.open_around
+    assert opener is not None
+    record = chain_file.read(folder, chain_file.name_of(model.side.name)) if model.side else None
+    side = record if record is not None and record.weights.kind == kind else None
+
+    def open_pipeline(networks: Mapping[str, Backend], options: Mapping[str, Any], limit_megapixels: float) -> Pipeline:
+        # A pipeline that runs without the side graph is opened without its networks.
+        chain = open_chain(side, folder, networks) if side and side.networks.keys() <= networks.keys() else None
+        return opener(networks, options, limit_megapixels, Around(kind, files, chain))
+
+    if side is None:
+        return replace(model, open_pipeline=open_pipeline), config
+
+    def sample_inputs(network: str, photographs: list[np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
+        if network in side.networks:
+            return network_samples(side, folder, network, photographs)
+        return model.sample_inputs(network, photographs, size)
+
+    specs = tuple(_spec(name, network) for name, network in side.networks.items())
+    made = replace(model, networks=(*model.networks, *specs), sample_inputs=sample_inputs, open_pipeline=open_pipeline)
+    return made, _with_networks(config, side)
 
 
 def imported(base: Model, record: ChainRecord, root: Path) -> Model:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from trtkit.models.hrn.coefficients import split
-from trtkit.models.hrn.pipeline import Faces
+from trtkit.models.hrn.faces import Faces
 
 
 def document(faces: Faces, synthetic: bool) -> bytes:

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trtkit.files import write_whole
+from trtkit.models.hrn.faces import Faces
 from trtkit.models.hrn.geometry.face_model import FaceModel
 from trtkit.models.hrn.output import mesh as meshes
 from trtkit.models.hrn.output.coefficients_json import document
 from trtkit.models.hrn.output.glb import glb
 from trtkit.models.hrn.output.obj import mtl, obj
 from trtkit.models.hrn.output.turntable import contact_sheet
-from trtkit.models.hrn.pipeline import Faces
 from trtkit.models.imaging import encode
 
 
