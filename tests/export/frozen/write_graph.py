@@ -9,7 +9,8 @@ C  A, and a gate `if_person` that zeroes the alpha
 B  a small net finds where and whether → if so: crop, coarse and fine U-Net, paste back; else zeros
 
 The gate's threshold lies between what the photograph and its darkness score, so that one opens and the other does not.
-`points` is another kind of graph: a fixed picture size, a flag beside the picture, 8 numbers out.
+`points` and `mask` are other kinds of graph, with a fixed picture size: a flag beside the picture and 8 numbers out; a
+face's mask in floats.
 """
 
 from __future__ import annotations
@@ -96,6 +97,9 @@ def build(graph: tf.Graph, options: dict[str, Any], threshold: float) -> None:
         if structure == "points":
             points(write)
             return
+        if structure == "mask":
+            face_mask(write)
+            return
         image = v1.placeholder(tf.float32, [None, None, 3], name="input_image")
         size = tf.shape(image)[:2]
         picture = tf.expand_dims(image, 0)
@@ -147,6 +151,13 @@ def points(write: Writer) -> None:
     x = tf.reduce_mean(x, axis=[1, 2])
     head = write.constant(write.random.normal(0, 0.5, (16, 8)), "head/weights")
     tf.sigmoid(tf.matmul(x, head), name="tower_0/prediction")
+
+
+def face_mask(write: Writer) -> None:
+    """As the face mask of HRN: `input_image` [224, 224, 3], `output_alpha` [224, 224] in 0..255."""
+    image = v1.placeholder(tf.float32, [224, 224, 3], name="input_image")
+    _, matte = write.two_nets(tf.expand_dims(image, 0), (56, 56), (112, 112))
+    tf.multiply(write.resize(matte, [224, 224])[0, :, :, 0], 255.0, name="output_alpha")
 
 
 def write_one(path: str, options: dict[str, Any], photograph: np.ndarray) -> None:
