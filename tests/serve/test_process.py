@@ -115,3 +115,24 @@ def test_a_taken_port_an_open_address_and_an_unknown_model_are_one_sentence_each
     assert (code, "there are no API keys" in text) == (2, True)
     code, text = _said("yolo", "--backend", "cpu")
     assert (code, "model 'yolo' is not known" in text) == (2, True)
+
+
+def test_an_answers_last_packet_is_not_held_back_for_the_clients_acknowledgement():
+    """Nagle's delay would cost a lone client 40 ms an answer; asyncio turns it off by the socket's protocol."""
+    from trtkit.serve.running import _bind
+
+    async def accepted() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            held = writer.get_extra_info("socket")
+            found.set_result(held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        bound = _bind("127.0.0.1", 0)
+        async with await asyncio.start_server(connected, sock=bound):
+            _, writer = await asyncio.open_connection(*bound.getsockname())
+            writer.close()
+            return await asyncio.wait_for(found, 20)
+
+    assert asyncio.run(accepted())

@@ -36,6 +36,10 @@ _GROW_AFTER = 100
 """Good runs after which a batch that memory had halved is doubled again."""
 
 
+_LOOK_AGAIN = 0.05
+"""Seconds between looks at what waits while the backends are busy; the end of a run wakes a lane at once."""
+
+
 @dataclass(eq=False)
 class _Entry:
     arrays: Mapping[str, np.ndarray]
@@ -95,6 +99,11 @@ class Batcher:
     def depth(self) -> int:
         """Requests that wait for a run."""
         return len(self._waiting)
+
+    @property
+    def places(self) -> int:
+        """Pictures of use at once: a run at work and one behind it on each backend, and one that is collected."""
+        return self.max_batch * (1 + min(len(self._lanes), 2 * len(self._backends)))
 
     @property
     def allowed_batch(self) -> int:
@@ -222,14 +231,19 @@ class Batcher:
                 self._change.wait(patience)
 
     def _patience(self) -> float:
-        """Seconds that the oldest waiting request may yet wait for company."""
+        """Seconds that the oldest waiting request may yet wait for company.
+
+        While two runs are under way on each backend, one at work and one behind it, a third would start no sooner: what
+        waits goes on collecting until one of them ends.
+        """
         first = self._waiting[0]
         fitting = sum(entry.rows for entry in self._waiting if entry.fit == first.fit)
         full = fitting >= min(self._allowed, first.most)
         alone = not self._coming and not self._running
         if full or alone or self._closed:
             return 0.0
-        return first.arrived + self._delay - time.monotonic()
+        left = first.arrived + self._delay - time.monotonic()
+        return max(left, _LOOK_AGAIN) if self._running >= 2 * len(self._backends) else left
 
     def _pick(self) -> list[_Entry]:
         """The oldest request and what fits with it, in order, up to a full batch."""
