@@ -8,16 +8,16 @@ from torch import Tensor, nn
 POINTS = 106
 _CELLS = 14
 _BLOCKS = (
-    # (inputs, outputs, stride, expansion, residual) of block2..block17
-    (64, 64, 1, 2, False),
-    (64, 64, 2, 2, False),
-    *((64, 64, 1, 2, True),) * 4,
-    (64, 128, 2, 2, False),
-    (128, 128, 1, 4, False),
-    *((128, 128, 1, 4, True),) * 5,
-    (128, 128, 1, 2, False),
-    (128, 128, 2, 2, False),
-    (128, 128, 1, 2, False),
+    # (inputs, outputs, stride, expansion, residual) of block2..block17, inputs and outputs in units of the width
+    (1, 1, 1, 2, False),
+    (1, 1, 2, 2, False),
+    *((1, 1, 1, 2, True),) * 4,
+    (1, 2, 2, 2, False),
+    (2, 2, 1, 4, False),
+    *((2, 2, 1, 4, True),) * 5,
+    (2, 2, 1, 2, False),
+    (2, 2, 2, 2, False),
+    (2, 2, 1, 2, False),
 )
 
 
@@ -61,15 +61,19 @@ class _SoftArgmax(nn.Module):
 
 
 class Landmarks106(nn.Module):
-    """float32 [N, 3, 224, 224], RGB minus (103.94, 116.78, 123.68), / 255 → float32 [N, 212] in 0..1: x, y of each."""
+    """float32 [N, 3, 224, 224], RGB minus (103.94, 116.78, 123.68), / 255 → float32 [N, 212] in 0..1: x, y of each.
 
-    def __init__(self) -> None:
+    `width` is 64 officially.
+    """
+
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
-        self.block1 = nn.Sequential(nn.Conv2d(3, 64, 3, 2, 1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64))
-        for number, plan in enumerate(_BLOCKS, start=2):
-            setattr(self, f"block{number}", _InvertedResidual(*plan))
-        self.block18 = nn.Sequential(nn.Conv2d(128, 256, 3, 1, 1, bias=False), nn.BatchNorm2d(256), nn.PReLU(256))
-        self.block19 = nn.Conv2d(256, POINTS, 3, 1, 1, bias=False)
+        w = width
+        self.block1 = nn.Sequential(nn.Conv2d(3, w, 3, 2, 1, bias=False), nn.BatchNorm2d(w), nn.PReLU(w))
+        for number, (inputs, outputs, *plan) in enumerate(_BLOCKS, start=2):
+            setattr(self, f"block{number}", _InvertedResidual(inputs * w, outputs * w, *plan))
+        self.block18 = nn.Sequential(nn.Conv2d(2 * w, 4 * w, 3, 1, 1, bias=False), nn.BatchNorm2d(4 * w), nn.PReLU(4 * w))
+        self.block19 = nn.Conv2d(4 * w, POINTS, 3, 1, 1, bias=False)
         self.soft_argmax = _SoftArgmax()
 
     def forward(self, face: Tensor) -> Tensor:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_STAGES = ((3, 64, 64), (64, 128, 128), (128, 256, 256, 256), (256, 512, 512, 512), (512, 512, 512, 512))
-_SCALED = {"conv3_3_norm": (256, 10.0), "conv4_3_norm": (512, 8.0), "conv5_3_norm": (512, 5.0)}
-_LEVELS = {**{name: width for name, (width, _) in _SCALED.items()}, "fc7": 1024, "conv6_2": 512, "conv7_2": 256}
+_STAGES = ((1, 1), (2, 2), (4, 4, 4), (8, 8, 8), (8, 8, 8))
+"""Outputs of the convolutions of each stage, in units of the width; the detector's levels below likewise."""
+_SCALED = {"conv3_3_norm": (4, 10.0), "conv4_3_norm": (8, 8.0), "conv5_3_norm": (8, 5.0)}
+_LEVELS = {**{name: wide for name, (wide, _) in _SCALED.items()}, "fc7": 16, "conv6_2": 8, "conv7_2": 4}
 
 
 class _ScaledNorm(nn.Module):
@@ -29,28 +28,31 @@ class S3FD(nn.Module):
     """float32 [N, 3, H, W] BGR minus (104, 117, 123) → boxes [N, P, 4] and logits [N, P, 2] of P cells.
 
     Levels of stride 4, 8, … 128 one after the other, each row by row; one anchor a cell, four strides wide. On the
-    finest level three background scores compete and the largest stands.
+    finest level three background scores compete and the largest stands. `width` is 64 officially.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
-        for stage, widths in enumerate(_STAGES, start=1):
-            for index, (inputs, outputs) in enumerate(pairwise(widths), start=1):
-                setattr(self, f"conv{stage}_{index}", nn.Conv2d(inputs, outputs, 3, 1, 1))
-        self.fc6, self.fc7 = nn.Conv2d(512, 1024, 3, 1, 3), nn.Conv2d(1024, 1024, 1)
-        self.conv6_1, self.conv6_2 = nn.Conv2d(1024, 256, 1), nn.Conv2d(256, 512, 3, 2, 1)
-        self.conv7_1, self.conv7_2 = nn.Conv2d(512, 128, 1), nn.Conv2d(128, 256, 3, 2, 1)
-        for name, (width, scale) in _SCALED.items():
-            setattr(self, name, _ScaledNorm(width, scale))
-        for name, width in _LEVELS.items():
+        w = width
+        inputs = 3
+        for stage, outputs in enumerate(_STAGES, start=1):
+            for index, wide in enumerate(outputs, start=1):
+                setattr(self, f"conv{stage}_{index}", nn.Conv2d(inputs, wide * w, 3, 1, 1))
+                inputs = wide * w
+        self.fc6, self.fc7 = nn.Conv2d(8 * w, 16 * w, 3, 1, 3), nn.Conv2d(16 * w, 16 * w, 1)
+        self.conv6_1, self.conv6_2 = nn.Conv2d(16 * w, 4 * w, 1), nn.Conv2d(4 * w, 8 * w, 3, 2, 1)
+        self.conv7_1, self.conv7_2 = nn.Conv2d(8 * w, 2 * w, 1), nn.Conv2d(2 * w, 4 * w, 3, 2, 1)
+        for name, (wide, scale) in _SCALED.items():
+            setattr(self, name, _ScaledNorm(wide * w, scale))
+        for name, wide in _LEVELS.items():
             scores = 4 if name == "conv3_3_norm" else 2
-            setattr(self, f"{name}_mbox_conf", nn.Conv2d(width, scores, 3, 1, 1))
-            setattr(self, f"{name}_mbox_loc", nn.Conv2d(width, 4, 3, 1, 1))
+            setattr(self, f"{name}_mbox_conf", nn.Conv2d(wide * w, scores, 3, 1, 1))
+            setattr(self, f"{name}_mbox_loc", nn.Conv2d(wide * w, 4, 3, 1, 1))
 
     def _features(self, x: Tensor) -> list[Tensor]:
         found: list[Tensor] = []
         for stage, widths in enumerate(_STAGES, start=1):
-            for index in range(1, len(widths)):
+            for index in range(1, len(widths) + 1):
                 x = F.relu(getattr(self, f"conv{stage}_{index}")(x))
             if stage >= 3:
                 found.append(getattr(self, f"conv{stage}_3_norm")(x))

@@ -24,8 +24,8 @@ _WIDTH_OF: dict[str, tuple[str, Callable[[int], nn.Module]]] = {
     "high_net": ("model.1.weight", lambda width: ResidualGenerator(9, 1, width)),
     "de_retouch": ("inc.conv.conv.0.weight", DeRetouchNet),
     "retinaface": ("body.conv1.weight", RetinaFace),
-    "landmarks106": ("block1.0.weight", lambda _: Landmarks106()),
-    "s3fd": ("conv1_1.weight", lambda _: S3FD()),
+    "landmarks106": ("block1.0.weight", Landmarks106),
+    "s3fd": ("conv1_1.weight", S3FD),
     "fan": ("conv1.weight", lambda width: FAN(channels=4 * width)),
 }
 """Network → its first convolution, whose outputs are its width, and the module of that width."""

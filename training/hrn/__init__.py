@@ -1,0 +1,1 @@
+"""Training of HRN's narrow networks on drawn faces."""
