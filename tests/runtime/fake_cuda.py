@@ -1,8 +1,8 @@
 """A fake GPU: CUDA's ordering rules on threads of this process, for the slot scheduling on machines without a GPU.
 
 It is asynchronous on purpose (each stream is a thread, each operation waits a random moment), refuses calls from any
-thread but the one that opened it, and refuses memory that was freed. It says nothing about CUDA itself: the tests
-marked `gpu` do.
+thread but the one that opened it and a guest's, and refuses memory that was freed. It says nothing about CUDA itself:
+the tests marked `gpu` do.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class FakeCuda:
         self.room, self.jitter = room, jitter
         self.dead: str | None = None
         self.owner: int | None = None
+        self.guest: int | None = None
+        self.guests = 0
         self.memory_of: dict[int, np.ndarray] = {}
         self.pinned_now: list[np.ndarray] = []
         self.streams: list[FakeStream] = []
@@ -69,13 +71,23 @@ class FakeCuda:
         self._next_address = 4096
 
     def check(self) -> None:
-        assert threading.get_ident() == self.owner, "a CUDA call outside the owner thread"
+        assert threading.get_ident() in (self.owner, self.guest), "a CUDA call outside the owner thread"
         if self.dead is not None:
             raise FakeFailure(self.dead)
 
     def open(self) -> None:
         self.owner = threading.get_ident()
         self.opened += 1
+
+    def enter(self) -> bool:
+        assert self.guest is None, "two guests at once"
+        self.guest = threading.get_ident()
+        self.guests += 1
+        return True
+
+    def leave_guest(self) -> None:
+        assert self.guest == threading.get_ident()
+        self.guest = None
 
     def close(self) -> None:
         self.check()
@@ -167,7 +179,7 @@ class FakeCuda:
         return True
 
     def drain(self) -> str | None:
-        assert threading.get_ident() == self.owner
+        assert threading.get_ident() in (self.owner, self.guest)
         for stream in self.streams:
             reached = threading.Event()
             stream.work.put(reached.set)
@@ -181,10 +193,19 @@ class FakeCuda:
 class FakeEngine(Engine):
     """The network 'inverted = 255 - image' for uint8 [N, W], N up to 4, W up to 64, on a FakeCuda.
 
-    `raise_on` raises when a row starts with that value; `poison_on` makes the GPU fail while it runs.
+    `raise_on` raises when a row starts with that value; `poison_on` makes the GPU fail while it runs; `guests` lets
+    callers run it in their own threads.
     """
 
-    def __init__(self, place: Place, raise_on: int | None = None, poison_on: int | None = None, most: int = 4) -> None:
+    def __init__(
+        self,
+        place: Place,
+        raise_on: int | None = None,
+        poison_on: int | None = None,
+        most: int = 4,
+        guests: bool = False,
+    ) -> None:
+        self.guests = guests
         self.workspace = 0
         self.what, self.library, self.notes = "the fake network", "Fake 1.0", []
         shape = (None, None)
@@ -201,6 +222,9 @@ class FakeEngine(Engine):
 
     def attach(self, slot: Slot) -> None:
         self.attached.add(slot.number)
+
+    def anywhere(self, slot: Slot, shapes: Shapes) -> bool:
+        return self.guests
 
     def enqueue(self, slot: Slot, shapes: Shapes) -> None:
         cuda: FakeCuda = self.place.cuda  # type: ignore[assignment]

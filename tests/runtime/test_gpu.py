@@ -47,6 +47,79 @@ def test_many_threads_and_batch_sizes_each_get_their_own_result(open_fake):
     assert settled(backend) == 3
 
 
+def test_a_caller_who_waits_runs_on_an_idle_gpu_in_his_own_thread(open_fake, fake, rows):
+    backend = open_fake(guests=True)
+    for value in range(5):
+        assert (backend.run(rows(2, value))["inverted"] == 255 - value).all()
+    with backend.lease({"image": (2, 4)}) as lease:
+        lease.inputs["image"][...] = 9
+        assert (lease.run()["inverted"] == 246).all()
+    assert fake.guests == 6
+    assert settled(backend) == 3
+    backend.submit(rows(2, 1)).result()
+    assert fake.guests == 6, "nobody waits in a submit"
+
+
+def test_a_caller_who_finds_the_gpu_busy_is_no_guest(open_fake, fake, rows):
+    backend = open_fake(guests=True)
+    futures = [backend.submit(rows(1, value)) for value in range(2)]
+    assert (backend.run(rows(1, 7))["inverted"] == 248).all()
+    assert fake.guests == 0
+    assert [int(future.result()["inverted"][0, 0]) for future in futures] == [255, 254]
+
+
+def test_guests_and_the_owner_take_turns_under_load(open_fake, fake):
+    backend = open_fake(guests=True)
+
+    def one(number: int) -> bool:
+        image = np.random.default_rng(number).integers(0, 256, (1 + number % 4, 1 + number % 64), np.uint8)
+        arrays = {"image": image}
+        found = backend.submit(arrays).result() if number % 3 == 0 else backend.run(arrays)
+        return np.array_equal(found["inverted"], 255 - image)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(one, range(400)))
+    assert settled(backend) == 3
+    guests = fake.guests
+    assert one(400)
+    assert fake.guests == guests + 1, "idle again"
+
+
+def test_a_guest_whose_run_fails_leaks_nothing_and_leaves(open_fake, fake, rows):
+    backend = open_fake(guests=True, raise_on=66)
+    for _ in range(4):
+        with pytest.raises(CheckFailed, match=r"the fake network failed on GPU 77 \(Fake GPU\): the library refused"):
+            backend.run(rows(1, 66))
+    assert (backend.run(rows(1, 1))["inverted"] == 254).all()
+    assert fake.guest is None
+    assert settled(backend) == 3
+
+
+def test_a_guest_that_kills_the_context_marks_it_dead_for_everyone(open_fake, fake, rows):
+    backend = open_fake(guests=True, poison_on=13)
+    with pytest.raises(DeviceLost, match="an illegal memory"):
+        backend.run(rows(1, 13))
+    with pytest.raises(DeviceLost):
+        backend.submit(rows(1, 1))
+    assert fake.abandoned
+    assert fake.guest is None
+
+
+def test_a_guest_interrupted_while_it_waits_gives_its_slot_back_later(open_fake, fake, rows, monkeypatch):
+    backend = open_fake(slots=1, guests=True)
+    synchronize = fake.synchronize
+
+    def interrupted(event):
+        monkeypatch.setattr(fake, "synchronize", synchronize)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fake, "synchronize", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        backend.run(rows(1, 1))
+    assert settled(backend) == 1
+    assert (backend.run(rows(1, 2))["inverted"] == 253).all()
+
+
 def test_more_requests_than_slots_wait_in_turn(open_fake, rows):
     backend = open_fake(slots=1)
     order: list[int] = []

@@ -82,8 +82,12 @@ def image(n: int, width: int, value: int = 7) -> dict[str, np.ndarray]:
 
 def test_runs_are_right_before_and_after_the_capture(open_trt):
     backend = open_trt(slots=2)
-    for value in range(8):
-        assert (backend.run(image(2, 8, value))["inverted"] == 255 - value).all()
+    with backend.lease({"image": (2, 8)}) as first, backend.lease({"image": (2, 8)}) as second:
+        for value in range(8):
+            lease = (first, second)[value % 2]
+            lease.inputs["image"][...] = value
+            assert (lease.run()["inverted"] == 255 - value).all()
+        del lease
     assert len(FakeGraph.made) == 2
     assert all(graph.launches > 1 for graph in FakeGraph.made)
     assert backend.notes == []

@@ -29,7 +29,8 @@ class DeviceLost(MissingComponent):
 
 
 class Cuda(Protocol):
-    """One GPU through its primary context. Every method is called in the owner thread of the device alone.
+    """One GPU through its primary context. Every method is called in the owner thread of the device, or in one that
+    is its guest (`enter` to `leave_guest`).
 
     Addresses are device pointers as int; host arrays are flat uint8 and page-locked; copies are asynchronous.
     """
@@ -41,6 +42,14 @@ class Cuda(Protocol):
 
     def open(self) -> None:
         """Retain the primary context and make it current in the calling thread."""
+        ...
+
+    def enter(self) -> bool:
+        """Make the context current in another thread than the owner's, for a moment; False if that cannot be."""
+        ...
+
+    def leave_guest(self) -> None:
+        """What `enter` began ends, also if the context died meanwhile."""
         ...
 
     def close(self) -> None:

@@ -12,7 +12,8 @@ from trtkit.runtime.slots import Slot
 
 
 class Engine(Protocol):
-    """A network on one device. Every method but `output_shapes` is called in the device's owner thread."""
+    """A network on one device. Every method but `output_shapes` is called by whoever has the device's turn: the owner
+    thread, and for `enqueue` of what `anywhere` allows, any other."""
 
     what: str
     """The file, for error texts."""
@@ -32,6 +33,10 @@ class Engine(Protocol):
 
     def attach(self, slot: Slot) -> None:
         """Make what this slot alone needs (an execution context, say). Raises OutOfMemory."""
+        ...
+
+    def anywhere(self, slot: Slot, shapes: Shapes) -> bool:
+        """`enqueue` of these only launches what is ready, which any thread with the context current may do."""
         ...
 
     def enqueue(self, slot: Slot, shapes: Shapes) -> None:

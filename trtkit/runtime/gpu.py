@@ -2,7 +2,8 @@
 
 Each request takes a slot, is copied in on one stream, run on a second and copied out on a third; events alone order
 them, so the copies of one slot and the run of another overlap. A slot is free again when its result has been copied
-off it, or when the last view of it is gone.
+off it, or when the last view of it is gone. A caller who waits for his result and finds the GPU idle runs it in his
+own thread (Device.enter).
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ DEFAULT_SLOTS = 3
 """One being copied in, one running, one being copied out."""
 _EARLY, _NAP = 0.9, 5e-4
 """A caller is woken at this share of a job's usual time, if that is longer than so many seconds."""
+_LONG, _DOZE = 5e-3, 0.7
+"""A guest sleeps for this share of a job's usual time, if that is longer than so many seconds; CUDA's own wait keeps a
+core busy, and a core that slept is slow for some 30 µs."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,13 @@ class GpuBackend:
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
         """Run once and wait. The result is the caller's own."""
-        job = self._submit(arrays, "slot")
+        job, slot = self._prepared(arrays, "slot")
+        if slot is not None and self._alone(job, slot):
+            try:
+                return {name: self._output(slot, name, shape).copy() for name, shape in job.outputs.items()}
+            finally:
+                self._give_back(slot)
+        self._post(job, slot)
         try:
             slot = self._await(job)
         except BaseException:
@@ -243,20 +253,62 @@ class GpuBackend:
             raise self._device.lost_error()
 
     def _submit(self, arrays: Mapping[str, np.ndarray], wanted: Wanted) -> Job:
+        job, slot = self._prepared(arrays, wanted)
+        self._post(job, slot)
+        return job
+
+    def _prepared(self, arrays: Mapping[str, np.ndarray], wanted: Wanted) -> tuple[Job, Slot | None]:
+        """The job, and a slot with its arrays if one is free: the caller's core does the copying, not the owner's."""
         self._check_open()
         check_inputs(self.inputs, arrays)
         shapes = {name: arrays[name].shape for name in self.inputs}
         profile_of(self._network.profiles, shapes)
         job = Job(self, shapes, self._network.output_shapes(shapes), wanted, arrays)
         slot = self._take()
+        if slot is not None:
+            self._fill(slot, arrays)
+            job.arrays = None
+        return job, slot
+
+    def _post(self, job: Job, slot: Slot | None) -> None:
         if slot is None:
             self._queue(lambda slot: self._begin(job, slot))
         else:
-            # A free slot is filled right here: the caller's core does the copying, not the owner's.
-            self._fill(slot, arrays)
-            job.arrays = None
             self._device.post(lambda: self._begin(job, slot))
-        return job
+
+    def _alone(self, job: Job, slot: Slot) -> bool:
+        """Run the filled slot to its end in this thread, as the device's guest; False if the owner has to.
+
+        Raises what a future would have given; the slot is back then, unless it is a lease's.
+        """
+        device, key = self._device, tuple(job.shapes.values())
+        if self.on_stages is not None or not self._network.anywhere(slot, job.shapes) or not device.enter():
+            return False
+        try:
+            try:
+                self._enqueue_on_one(job, slot)
+            finally:
+                device.give_turn()
+            began = time.perf_counter()
+            usual = self._usual.get(key, 0.0)
+            if usual > _LONG:
+                time.sleep(_DOZE * usual)
+            device.cuda.synchronize(slot.done)
+            spent = time.perf_counter() - began
+            self._usual[key] = min(spent, self._usual.get(key, spent) * 1.05)
+        except Exception as error:
+            told = self._told(device.guest_failed(error))
+            if job.wanted != "lease":
+                self._give_back(slot)
+            raise told from None
+        except BaseException:
+            # Interrupted while it waits: the GPU still works on the slot, and the owner gives it back after that.
+            if job.wanted != "lease":
+                device.post(lambda: self._come_back(slot))
+            raise
+        finally:
+            device.leave()
+        return True
 
     def _await(self, job: Job) -> Any:
         usual = self._usual.get(tuple(job.shapes.values()), 0.0)
@@ -270,7 +322,7 @@ class GpuBackend:
         if self._waiting:
             return None  # first come, first served
         try:
-            return self._free.popleft()
+            return self._free.pop()  # the one used last: its memory is still in the cache
         except IndexError:
             return None
 
@@ -346,7 +398,7 @@ class GpuBackend:
         """Give free slots to those who wait; free them once the backend is closed."""
         while self._waiting:
             try:
-                slot = self._free.popleft()
+                slot = self._free.pop()
             except IndexError:
                 break
             self._waiting.popleft()(slot)
@@ -400,6 +452,21 @@ class GpuBackend:
         job.done, job.marked = slot.done, bool(marks)
         job.started = time.perf_counter()
         job.expected = self._usual.get(tuple(job.shapes.values()), 0.0)
+
+    def _enqueue_on_one(self, job: Job, slot: Slot) -> None:
+        """A guest's job: with nothing to overlap with, one stream orders everything."""
+        cuda, stream = self._device.cuda, self._device.streams.run
+        for name, shape in job.shapes.items():
+            cuda.copy_in(slot.device[name], self._bytes(slot, name, self.inputs[name][0], shape), stream)
+        self._network.enqueue(slot, job.shapes)
+        for name, shape in job.outputs.items():
+            cuda.copy_out(self._bytes(slot, name, self.outputs[name][0], shape), slot.device[name], stream)
+        cuda.record(slot.done, stream)
+
+    def _come_back(self, slot: Slot) -> None:
+        """Owner thread: give back the slot of a guest that was interrupted."""
+        self._device.failed(RuntimeError("interrupted"))  # waits for the GPU, and finds out whether it lives
+        self._give_back(slot)
 
     def _bytes(self, slot: Slot, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
         return slot.host[name][: int(np.prod(shape)) * dtype.itemsize]
@@ -502,17 +569,24 @@ class Lease:
         return self._start().future
 
     def run(self) -> Arrays:
-        found: Arrays = self._backend._await(self._start())
+        job = self._job()
+        if self._backend._alone(job, self._slot):
+            return self.outputs
+        self._backend._post(job, self._slot)
+        found: Arrays = self._backend._await(job)
         return found
 
     def _start(self) -> Job:
+        job = self._job()
+        self._backend._post(job, self._slot)
+        return job
+
+    def _job(self) -> Job:
         self._backend._check_open()
         if not self.outputs:
             raise Mistake("the lease was released; take another one")
         job = Job(self._backend, self._shapes, self._out, "lease", None, lease=self)
         job.future.set_running_or_notify_cancel()
-        slot = self._slot
-        self._backend._device.post(lambda: self._backend._begin(job, slot))
         return job
 
     def release(self) -> None:

@@ -1,52 +1,60 @@
 """ONNX Runtime's CUDA provider on the shared layer: one session, its work on the device's own stream.
 
 ONNX Runtime takes a user's stream per session, not per run, so slots do not get a session each (several copies of the
-weights) but a CUDA graph each, one for every shape they meet twice. Inputs and outputs are bound to the slots'
+weights) but a CUDA graph each, one for every shape they meet twice. The graphs are our own captures of the stream:
+ONNX Runtime's belong to the thread that made them and are never let go of, and it refuses networks whose sizes it
+works out on the host, which a capture for given sizes does not mind. Inputs and outputs are bound to the slots'
 device buffers; nothing is copied or waited for inside `run`.
 """
 
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trtkit.config import Profile
-from trtkit.errors import CheckFailed, MissingComponent
+from trtkit.errors import CheckFailed, MissingComponent, TrtkitError
 from trtkit.optional import need
 from trtkit.runtime.backend import IOTensors
 from trtkit.runtime.cuda_api import OutOfMemory
 from trtkit.runtime.first_replay import same_as_eager
 from trtkit.runtime.gpu import Place
 from trtkit.runtime.onnx_types import dynamic_as_none, numpy_dtype
+from trtkit.runtime.ort_form import Form, form_for
 from trtkit.runtime.process import immortalise
 from trtkit.runtime.shapes import Shapes, SymbolicShapes, input_profiles, resolve
 from trtkit.runtime.slots import Slot
+from trtkit.runtime.stream_graph import StreamGraph
 
 PROVIDER = "CUDAExecutionProvider"
-MOST_GRAPHS = 64
-"""ONNX Runtime keeps every graph until the session ends; shapes beyond these run without one."""
-_EAGER = "-1"
-_ERRORS, _NOTHING = 3, 4
-"""ONNX Runtime's log severities."""
+MOST_SHAPES = 16
+"""Of one slot; the least recently used goes first, with its graph."""
+_ERRORS = 3
+"""ONNX Runtime's log severity."""
 _OUT_OF_MEMORY = ("Failed to allocate memory", "out of memory", "ALLOC_FAILED", "smaller than requested bytes")
 
 
 @dataclass
 class _Bound:
-    """One slot with one set of shapes: its binding, its run options, and whether it has been captured."""
+    """One slot with one set of shapes: its binding, the form's matrices on the device, and its graph, if it has one."""
 
     binding: Any
-    options: Any
+    matrices: list[int] = field(default_factory=list)
     runs: int = 0
-    settled: bool = False
+    graph: StreamGraph | None = None
 
 
 class OrtCudaEngine:
     """See Engine. `file` is a path or the serialized model; `provider_options` go to the CUDA provider as they are.
 
+    `quick`: FP16 runs in the form of ort_form.py, for inputs whose H and W are multiples of `multiple_of`.
+    `lasting`: cuDNN compiles kernels with the biases in them, which takes seconds at the first run of new shapes.
     Opened in the owner thread. Raises CheckFailed if ONNX Runtime refuses the model, MissingComponent if its CUDA
     provider does not start, OutOfMemory.
     """
@@ -59,6 +67,9 @@ class OrtCudaEngine:
         *,
         graphs: bool = True,
         nhwc: bool = True,
+        quick: bool = True,
+        lasting: bool = False,
+        multiple_of: int = 1,
         provider_options: Mapping[str, str] | None = None,
     ) -> None:
         ort = need("onnxruntime", "running a network on the GPU through ONNX Runtime")
@@ -74,38 +85,49 @@ class OrtCudaEngine:
             # Grow by what is asked for: the default doubles, and the card is shared.
             "arena_extend_strategy": "kSameAsRequested",
             "prefer_nhwc": "1" if nhwc else "0",
+            "fuse_conv_bias": "1" if lasting else "0",
             **(provider_options or {}),
         }
-        self._session = self._open(file, options)
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        self._form = _form(file, self.what, multiple_of) if quick else None
+        self._session = self._open(self._form.content if self._form else file, options)
+        ours = (
+            {name for stretch in self._form.stretches for name in (stretch.rows, stretch.columns)} if self._form else ()
+        )
+        inputs = [node for node in self._session.get_inputs() if node.name not in ours]
+        outputs = self._session.get_outputs()
         self._symbols: SymbolicShapes = {node.name: tuple(node.shape) for node in inputs}
         self._output_symbols: SymbolicShapes = {node.name: tuple(node.shape) for node in outputs}
         self.inputs: IOTensors = {n.name: (numpy_dtype(n.type), dynamic_as_none(n.shape)) for n in inputs}
         self.outputs: IOTensors = {n.name: (numpy_dtype(n.type), dynamic_as_none(n.shape)) for n in outputs}
         self.profiles: Sequence[Profile] = input_profiles(self.inputs, profiles, self.what)
-        self._bound: dict[tuple, _Bound] = {}
-        self._captured = 0
+        self._bound: dict[int, OrderedDict[tuple, _Bound]] = {}
+        self._options = ort.RunOptions()
+        self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
 
     def output_shapes(self, shapes: Shapes) -> Shapes:
         return resolve(self._symbols, self._output_symbols, shapes, self.what)
 
     def attach(self, slot: Slot) -> None:
-        """A slot needs nothing of its own before its first shapes come."""
+        self._bound[slot.number] = OrderedDict()
+
+    def anywhere(self, slot: Slot, shapes: Shapes) -> bool:
+        """A graph may be launched in any thread; ONNX Runtime itself makes handles and workspaces for each."""
+        bound = self._bound[slot.number].get(tuple(shapes.values()))
+        return bound is not None and bound.graph is not None
 
     def enqueue(self, slot: Slot, shapes: Shapes) -> None:
-        key = (slot.number, *shapes.values())
-        bound = self._bound.get(key)
-        if bound is None:
-            bound = self._bound[key] = self._bind(slot, shapes)
+        bound = self._bound_for(slot, shapes)
         bound.runs += 1
-        # Not the first time: many shapes are met once, and a capture costs three runs.
-        if self._graphs and not bound.settled and bound.runs > 1 and self._captured < MOST_GRAPHS:
+        if self._graphs and bound.runs == 2:  # not the first time: many shapes are met once, and plans are made in it
             self._capture(bound, slot, shapes)
-        self._run(bound.binding, bound.options)
+        if bound.graph is not None:
+            bound.graph.launch()
+        else:
+            self._run(bound.binding)
 
     def detach(self, slot: Slot) -> None:
-        for key in [key for key in self._bound if key[0] == slot.number]:
-            del self._bound[key]
+        for bound in self._bound.pop(slot.number, OrderedDict()).values():
+            self._drop(bound)
 
     def close(self) -> None:
         self._bound.clear()
@@ -115,29 +137,16 @@ class OrtCudaEngine:
         immortalise(self._session)
         immortalise(self._bound)
 
-    def _open(self, file: Path | bytes, options: dict[str, str]) -> Any:
-        if not self._graphs:
-            return self._session_of(file, options)
-        try:
-            return self._session_of(file, options | {"enable_cuda_graph": "1"}, quiet=True)
-        except CheckFailed as error:
-            # Control flow, or a copy between host and device inside (ONNX Runtime places some arithmetic on sizes so:
-            # seen with a U-Net's Resize to its skip's size). Such a network runs, but not as a graph.
-            session = self._session_of(file, options)
-            self._graphs = False
-            self.notes.append(f"CUDA graphs are off: {error}")
-            return session
-
-    def _session_of(self, file: Path | bytes, options: dict[str, str], quiet: bool = False) -> Any:
+    def _open(self, content: Path | bytes, options: dict[str, str]) -> Any:
         ort = self._ort
         ort.set_default_logger_severity(_ERRORS)  # or it warns about plugins at every session
         settings = ort.SessionOptions()
-        settings.log_severity_level = _NOTHING if quiet else _ERRORS  # warnings speak of nodes the user did not write
+        settings.log_severity_level = _ERRORS  # warnings speak of nodes the user did not write
         # The CPU has a few sizes to work out, no more; a pool's threads would spin, and outlive a fork badly.
         settings.intra_op_num_threads = 1
         try:
             session = ort.InferenceSession(
-                str(file) if isinstance(file, Path) else file,
+                str(content) if isinstance(content, Path) else content,
                 settings,
                 providers=[(PROVIDER, options), "CPUExecutionProvider"],
             )
@@ -155,56 +164,103 @@ class OrtCudaEngine:
             )
         return session
 
-    def _bind(self, slot: Slot, shapes: Shapes) -> _Bound:
-        binding = self._session.io_binding()
-        for name, shape in shapes.items():
-            binding.bind_input(
-                name, "cuda", self._place.ordinal, self.inputs[name][0].type, list(shape), slot.device[name]
-            )
-        for name, shape in self.output_shapes(shapes).items():
-            binding.bind_output(
-                name, "cuda", self._place.ordinal, self.outputs[name][0].type, list(shape), slot.device[name]
-            )
-        return _Bound(binding, self._options(_EAGER))
+    def _bound_for(self, slot: Slot, shapes: Shapes) -> _Bound:
+        kept, key = self._bound[slot.number], tuple(shapes.values())
+        if key in kept:
+            kept.move_to_end(key)
+            return kept[key]
+        while len(kept) >= MOST_SHAPES:
+            # This slot is idle until the run that is being queued, so none of its graphs is in use.
+            self._drop(kept.popitem(last=False)[1])
+        kept[key] = self._bind(slot, shapes)
+        return kept[key]
 
-    def _options(self, graph: str) -> Any:
-        options = self._ort.RunOptions()
-        options.add_run_config_entry("disable_synchronize_execution_providers", "1")
-        if self._graphs:
-            options.add_run_config_entry("gpu_graph_id", graph)
-        return options
+    def _bind(self, slot: Slot, shapes: Shapes) -> _Bound:
+        bound = _Bound(self._session.io_binding())
+        try:
+            for name, matrix in (self._form.matrices(shapes) if self._form else {}).items():
+                bound.matrices.append(self._uploaded(matrix))
+                self._bind_input(bound, name, matrix.dtype, matrix.shape, bound.matrices[-1])
+        except BaseException:
+            self._drop(bound)
+            raise
+        for name, shape in shapes.items():
+            self._bind_input(bound, name, self.inputs[name][0], shape, slot.device[name])
+        for name, shape in self.output_shapes(shapes).items():
+            kind = self.outputs[name][0].type
+            bound.binding.bind_output(name, "cuda", self._place.ordinal, kind, list(shape), slot.device[name])
+        return bound
+
+    def _bind_input(self, bound: _Bound, name: str, dtype: np.dtype, shape: tuple[int, ...], address: int) -> None:
+        bound.binding.bind_input(name, "cuda", self._place.ordinal, dtype.type, list(shape), address)
+
+    def _uploaded(self, matrix: np.ndarray) -> int:
+        """`matrix` in device memory of its own."""
+        cuda, stream = self._place.cuda, self._place.stream
+        address = cuda.alloc(matrix.nbytes)
+        host = cuda.pinned(matrix.nbytes)
+        done = cuda.event()
+        try:
+            host[:] = matrix.reshape(-1).view(np.uint8)
+            cuda.copy_in(address, host, stream)
+            cuda.record(done, stream)
+            cuda.synchronize(done)
+        finally:
+            cuda.drop(done)
+            cuda.free_pinned(host)
+        return address
+
+    def _drop(self, bound: _Bound) -> None:
+        if bound.graph is not None:
+            bound.graph.destroy()
+        for address in bound.matrices:
+            self._place.cuda.free(address)
 
     def _capture(self, bound: _Bound, slot: Slot, shapes: Shapes) -> None:
-        bound.settled = True
-        self._captured += 1
-        captured = self._options(str(self._captured))
-
-        def replay() -> None:
-            self._run(bound.binding, captured)  # runs, captures, replays
-            self._run(bound.binding, captured)  # replays alone
-
+        """Capture the second run of these shapes; keep the graph if its replay gives what the plain run gives."""
+        cuda, stream = self._place.cuda, self._place.stream
         sizes = {
             name: math.prod(shape) * self.outputs[name][0].itemsize
             for name, shape in self.output_shapes(shapes).items()
         }
-        eager = bound.options
-        if same_as_eager(
-            self._place.cuda, self._place.stream, slot, sizes, lambda: self._run(bound.binding, eager), replay
-        ):
-            bound.options = captured
-        else:
-            self.notes.append(
-                f"the CUDA graph of shapes {list(shapes.values())} did not repeat the eager result; it is not used"
-            )
 
-    def _run(self, binding: Any, options: Any) -> None:
+        def plain() -> None:
+            self._run(bound.binding)
+
         try:
-            self._session.run_with_iobinding(binding, options)
+            graph = StreamGraph(cuda.handle(stream), plain)
+            if same_as_eager(cuda, stream, slot, sizes, plain, graph.launch):
+                bound.graph = graph
+                return
+            graph.destroy()
+            reason = "did not repeat the plain run and is not used"
+        except (OutOfMemory, TrtkitError):
+            raise
+        except Exception as error:  # ONNX Runtime's exception types are private to its extension module
+            reason = f"could not be captured: {' '.join(str(error).split())[:300]}"
+        self._graphs = False
+        self.notes.append(f"CUDA graphs are off: the one of shapes {list(shapes.values())} {reason}")
+
+    def _run(self, binding: Any) -> None:
+        try:
+            self._session.run_with_iobinding(binding, self._options)
         except Exception as error:
             # ONNX Runtime's exception types are private to its extension module.
             if _is_out_of_memory(error):
                 raise OutOfMemory(str(error)) from error
             raise
+
+
+def _form(file: Path | bytes, what: str, multiple_of: int) -> Form | None:
+    """The form that is quick on the CUDA provider; None where it would be the same. Raises CheckFailed for no ONNX."""
+    import onnx
+
+    try:
+        model = onnx.load_from_string(file) if isinstance(file, bytes) else onnx.load(file)
+    except Exception as error:  # protobuf's own types
+        raise CheckFailed(f"{what} is not an ONNX file: {' '.join(str(error).split())[:300]}") from error
+    form = form_for(model, multiple_of)
+    return form if form.changed else None
 
 
 def _is_out_of_memory(error: Exception) -> bool:

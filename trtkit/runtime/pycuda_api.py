@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trtkit.errors import MissingComponent
-from trtkit.optional import need
+from trtkit.optional import installed, need
 from trtkit.runtime.cuda_api import Event, OutOfMemory, Stream
 from trtkit.runtime.process import immortalise
 
@@ -33,6 +33,8 @@ class PyCuda:
         self.name: str = self._device.name()
         self.capability = "{}.{}".format(*self._device.compute_capability())
         self._context: Any = None
+        self._bindings: Any = None
+        self._current: Any = None
         self._allocations: dict[int, Any] = {}
         self._pinned: dict[int, Any] = {}
         self._held: dict[int, Any] = {}
@@ -40,6 +42,17 @@ class PyCuda:
     def open(self) -> None:
         self._context = self._device.retain_primary_context()
         self._context.push()
+        if installed("cuda.bindings.driver"):
+            self._bindings = need("cuda.bindings.driver", "running a network on a GPU")
+            self._current = self._bindings.cuCtxGetCurrent()[1]
+
+    def enter(self) -> bool:
+        # Not by pycuda: it keeps a stack of its own for each thread, and aborts the process when a thread ends with a
+        # dead context on it.
+        return self._current is not None and int(self._bindings.cuCtxPushCurrent(self._current)[0]) == 0
+
+    def leave_guest(self) -> None:
+        self._bindings.cuCtxPopCurrent()
 
     def close(self) -> None:
         for kept in (*self._pinned.values(), *self._allocations.values()):

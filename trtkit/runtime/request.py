@@ -13,7 +13,8 @@ from trtkit.runtime.backend import Backend
 
 @dataclass(frozen=True)
 class Request:
-    """`ordinal` counts GPUs in CUDA's order; `precision`, if given, is the only one that will do."""
+    """`ordinal` counts GPUs in CUDA's order; `precision`, if given, is the only one that will do; `lasting`: who asks
+    will run so often that seconds of compilation at each new shape are well spent."""
 
     model: Model
     spec: NetworkSpec
@@ -22,6 +23,7 @@ class Request:
     slots: int
     config: Config
     precision: Precision | None = None
+    lasting: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ class StreamGraph:
     """What `enqueue` puts on the stream, to be launched again as one piece. Used in the owner thread alone.
 
     Run `enqueue` once before (NVIDIA/TensorRT#2603); the addresses and shapes it used are part of the graph
-    (NVIDIA/TensorRT#3798). Raises RuntimeError, with the stream usable again, if something in it cannot be captured.
+    (NVIDIA/TensorRT#3798). Raises RuntimeError, with the stream usable again, if something in it cannot be captured,
+    or must not be repeated: a function on the host frees at its first call what later replays would free again.
     """
 
     def __init__(self, stream: int, enqueue: Callable[[], None]) -> None:
@@ -29,6 +30,7 @@ class StreamGraph:
             raise
         graph = self._call("cuStreamEndCapture", self._stream)
         try:
+            self._refuse_host_functions(graph)
             self._executable = self._call("cuGraphInstantiate", graph, 0)
         finally:
             self._call("cuGraphDestroy", graph)
@@ -38,6 +40,13 @@ class StreamGraph:
 
     def destroy(self) -> None:
         self._call("cuGraphExecDestroy", self._executable)
+
+    def _refuse_host_functions(self, graph: Any) -> None:
+        driver = self._driver
+        count = driver.cuGraphGetNodes(graph)[2]
+        nodes = driver.cuGraphGetNodes(graph, count)[1] if count else []
+        if any(driver.cuGraphNodeGetType(node)[1] == driver.CUgraphNodeType.CU_GRAPH_NODE_TYPE_HOST for node in nodes):
+            raise RuntimeError("it calls a function on the host")
 
     def _call(self, name: str, *arguments: Any) -> Any:
         status, *results = getattr(self._driver, name)(*arguments)

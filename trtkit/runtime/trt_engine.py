@@ -100,6 +100,10 @@ class TrtEngine:
         self._ready[slot.number] = OrderedDict()
         self._context_for(slot, {name: tuple(each.opt) for name, each in self.profiles[0].items()})
 
+    def anywhere(self, slot: Slot, shapes: Shapes) -> bool:
+        ready = self._ready[slot.number].get(tuple(shapes.values()))
+        return ready is not None and ready.runs > 1
+
     def enqueue(self, slot: Slot, shapes: Shapes) -> None:
         ready = self._context_for(slot, shapes)
         ready.runs += 1
