@@ -13,6 +13,7 @@ from trtkit.serve.access import Keys
 from trtkit.serve.answers import refusal_answer
 from trtkit.serve.gate import Gate
 from trtkit.serve.page import routes as page
+from trtkit.serve.protocol import routes as protocol
 from trtkit.serve.refusal import Refused, as_refusal
 from trtkit.serve.service import Service
 
@@ -67,6 +68,7 @@ def make_app(service: Service, keys: Keys, cors: Sequence[str] = ()) -> Gate:
             route("/v1/{model}", images.picture, methods=["POST"]),
             route("/v2/health/live", health.live),
             route("/v2/health/ready", health.ready),
+            *protocol.routes(),
             route("/metrics", metrics.metrics),
             route("/openapi.json", openapi.openapi),
             route("/docs", openapi.page),

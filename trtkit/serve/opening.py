@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trtkit.config import Batching, Config
+from trtkit.config import Batching, Config, Profile
 from trtkit.errors import Mistake
 from trtkit.models.pipeline import Pipeline
 from trtkit.models.served import ServedOption
@@ -90,6 +90,7 @@ def _mode_of(model: Model) -> ServedOption | None:
 def _open_model(source: Source, backend: str, devices: Sequence[int], limits: Limits, max_batch: int | None) -> Served:
     model = source.model
     batchers: dict[str, Batcher] = {}
+    bounds: dict[str, Sequence[Profile]] = {}
     said = dict.fromkeys(f"{model.folder}: {line}" for line in source.said)
     try:
         for network in model.networks:
@@ -102,7 +103,9 @@ def _open_model(source: Source, backend: str, devices: Sequence[int], limits: Li
                     said[f"{model.folder}: {loaded.why}"] = None
                 if loaded.backend.name == "cpu":
                     break  # one is all of the CPU
-            batching = source.settings.network(model.name, network.name).batching
+            settings = source.settings.network(model.name, network.name)
+            batching = settings.batching
+            bounds[network.name] = opened[0].profiles or settings.profiles
             largest = max_batch or batching.largest(opened[0].name)
             batchers[network.name] = open_batcher(
                 f"{model.name}/{network.name}",
@@ -115,7 +118,7 @@ def _open_model(source: Source, backend: str, devices: Sequence[int], limits: Li
         for batcher in batchers.values():
             batcher.close()
         raise
-    return Served(model, batchers, limits.megapixels, tuple(said))
+    return Served(model, batchers, limits.megapixels, tuple(said), bounds)
 
 
 def open_batcher(

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from trtkit.config import Profile
 from trtkit.models.imaging.decode import Picture, decode_bytes
 from trtkit.models.imaging.encode import encode
 from trtkit.models.pipeline import Pipeline, StageClock, Watcher, picture_of
@@ -36,6 +37,8 @@ class Served:
     networks: dict[str, Batcher]
     megapixels: float
     where: tuple[str, ...] = ()
+    bounds: Mapping[str, Sequence[Profile]] = field(default_factory=dict)
+    """Network → the shapes that a request may ask it for by itself; any where it is not named."""
     _pipelines: dict[tuple, Pipeline] = field(default_factory=dict)
 
     def pipeline(self, options: Mapping[str, Any]) -> Pipeline:
@@ -76,9 +79,9 @@ class Service:
         self.accepted = 0
         self.stage_seconds: dict[tuple[str, str], tuple[int, float]] = {}
         self._host = ThreadPoolExecutor(limits.workers, thread_name_prefix="trtkit-host")
-        widest = max((network.max_batch for one in models.values() for network in one.networks.values()), default=1)
-        # Decoded pictures are what costs memory: one batch in the network, one ready behind it, and the host's.
-        held = 2 * widest + limits.workers
+        # Decoded pictures are what costs memory: as many as keep a network busy, and the host's.
+        widest = max((network.places for one in models.values() for network in one.networks.values()), default=1)
+        held = widest + limits.workers
         self._held = asyncio.Semaphore(held)
         # A pipeline's run waits in its thread for the batch, so there is one for every picture that may be held.
         self._runs = ThreadPoolExecutor(held, thread_name_prefix="trtkit-run")
@@ -195,6 +198,10 @@ class Service:
         for stage, spent in seconds.items():
             count, total = self.stage_seconds.get((model, stage), (0, 0.0))
             self.stage_seconds[model, stage] = (count + 1, total + spent)
+
+    async def on_host(self, work: Callable[[], T]) -> T:
+        """What `work` gives, done in the host pool."""
+        return await self._in(self._host, work)
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, work)

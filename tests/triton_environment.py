@@ -1,0 +1,123 @@
+"""NVIDIA's own server and client, in an environment of their own: they want other versions than the project.
+
+tritonserver is a real one, from the nvidia-pytriton wheel, with its Python backend and no other. It runs models in the
+Python that comes first in PATH: that environment's, with this checkout's trtkit.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import trtkit
+from tests.foreign_environment import interpreter
+
+# protobuf reads config.pbtxt by the client's own message definitions.
+_CLIENT = ("tritonclient[http]==2.73.0", "protobuf==6.33.2", "pytest==9.2.0")
+# What trtkit's runtime needs. With NumPy 2 the Python backend of tritonserver 2.51 returns empty tensors
+# (python_backend #384, mended in a later release).
+_TRTKIT = ("numpy==1.26.4", "onnxruntime==1.23.2", "opencv-python-headless==4.11.0.86", "pillow==12.0.0")
+_TRTKIT += ("pydantic==2.12.4", "PyYAML==6.0.3")
+_SERVER = ("nvidia-pytriton==0.7.0",)
+_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@functools.cache
+def python() -> Path:
+    """An interpreter with tritonclient and pytest; its environment is made at the first call (a minute)."""
+    return interpreter("triton", (*_CLIENT, *_TRTKIT), _SERVER)
+
+
+@contextmanager
+def tritonserver(repository: Path, folder: Path) -> Iterator[str]:
+    """A real tritonserver on `repository`; yields its address, HOST:PORT, once it is ready. `folder` is for its
+    backend and log. Skips, saying why, where this machine cannot run it."""
+    wheel = next((python().parent.parent / "lib").glob("python*/site-packages/pytriton/tritonserver"))
+    libraries = wheel.parent.parent / "nvidia_pytriton.libs"
+    backend = folder / "backends" / "python"
+    shutil.copytree(wheel / "backends" / "python", backend)
+    stub = wheel / "python_backend_stubs" / _VERSION / "triton_python_backend_stub"
+    if not stub.is_file():
+        pytest.skip(f"the nvidia-pytriton wheel has no Python backend for Python {_VERSION}")
+    shutil.copy(stub, backend)
+    for program in (backend / stub.name, wheel / "bin" / "tritonserver"):
+        program.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{_python_of_models(folder)}{os.pathsep}{os.environ['PATH']}",
+        "LD_LIBRARY_PATH": os.pathsep.join(map(str, (libraries, *_python_library()))),
+    }
+    http = _free_port()
+    log = folder / "tritonserver.log"
+    command = [wheel / "bin" / "tritonserver", f"--model-repository={repository}", f"--http-port={http}"]
+    command += [f"--backend-directory={folder / 'backends'}", "--http-address=127.0.0.1", "--allow-grpc=false"]
+    command += ["--allow-metrics=false", "--exit-timeout-secs=5"]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(command, env=environment, stdout=stream, stderr=subprocess.STDOUT)
+    try:
+        _wait_until_ready(process, f"http://127.0.0.1:{http}/v2/health/ready", log)
+        yield f"127.0.0.1:{http}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _python_of_models(folder: Path) -> Path:
+    """bin of a Python with that environment's packages and this checkout; Triton's own takes no PYTHONPATH."""
+    venv.create(folder / "python", with_pip=False)
+    paths = [next((python().parent.parent / "lib").glob("python*/site-packages")), Path(trtkit.__file__).parent.parent]
+    site = next((folder / "python" / "lib").glob("python*/site-packages"))
+    (site / "paths.pth").write_text("".join(f"{path}\n" for path in paths))
+    return folder / "python" / "bin"
+
+
+def _python_library() -> list[Path]:
+    """Where libpythonX.Y.so.1.0 lies, if the loader does not find it by itself."""
+    name = f"libpython{_VERSION}.so.1.0"
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        folder = Path(sysconfig.get_config_var("LIBDIR") or "")
+        if not (folder / name).is_file():
+            pytest.skip(f"tritonserver's Python backend needs {name}, which this machine does not have")
+        return [folder]
+    return []
+
+
+def _wait_until_ready(process: subprocess.Popen, url: str, log: Path) -> None:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text()[-4000:]
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError(log.read_text()[-4000:])
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port

@@ -1,0 +1,1 @@
+"""From artifacts to what another server serves: a Triton model repository."""

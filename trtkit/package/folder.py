@@ -1,0 +1,86 @@
+"""A folder that is either whole or not there: written beside its place, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from trtkit.errors import Mistake
+from trtkit.files import PART, sha256, writing
+
+RECORD = "package.json"
+
+Content = bytes | Path
+"""A file's bytes, or the file that it is a copy of."""
+
+Sums = dict[str, tuple[str, int]]
+"""Path → (sha256, size)."""
+
+
+def write(out: Path, files: Mapping[str, Content], record: Callable[[Sums], bytes]) -> int:
+    """Put `files` and the RECORD that `record` makes of their sums into the folder `out`; returns the bytes written.
+
+    A package that lies there is replaced. Raises Mistake where something else does, or where nothing can be written.
+    """
+    _may_replace(out)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for left in out.parent.glob(f"{out.name}.*{PART}"):
+            shutil.rmtree(left, ignore_errors=True)
+        part, old = (out.with_name(f"{out.name}.{os.getpid()}.{kind}{PART}") for kind in ("new", "old"))
+        try:
+            sums = _fill(part, files)
+            content = record(sums)
+            _write(part / RECORD, content)
+            if out.exists():
+                out.rename(old)
+            try:
+                part.rename(out)
+            except OSError:
+                if old.exists():
+                    old.rename(out)
+                raise
+        finally:
+            for left in (part, old):
+                shutil.rmtree(left, ignore_errors=True)
+    return sum(size for _, size in sums.values()) + len(content)
+
+
+def _may_replace(out: Path) -> None:
+    if not out.exists() and not out.is_symlink():
+        return
+    if out.is_dir() and not out.is_symlink() and (not any(out.iterdir()) or (out / RECORD).is_file()):
+        return
+    raise Mistake(f"--out {out} is there and is no package of trtkit's ({RECORD} is missing); name another folder")
+
+
+def _fill(folder: Path, files: Mapping[str, Content]) -> Sums:
+    sums: Sums = {}
+    copies: dict[Path, Path] = {}
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            _write(path, content)
+            sums[name] = (hashlib.sha256(content).hexdigest(), len(content))
+            continue
+        if content in copies:
+            # The same engine or ONNX in several models: one file on the disk where the file system can.
+            with contextlib.suppress(OSError):
+                os.link(copies[content], path)
+        if not path.exists():
+            shutil.copyfile(content, path)
+        copies.setdefault(content, path)
+        sums[name] = (sha256(path), path.stat().st_size)
+    return sums
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
