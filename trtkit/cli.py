@@ -407,6 +407,9 @@ def bench_run(
     ] = None,
     peers: Annotated[bool, typer.Option(help="Measure what else one would use, too, where it is installed.")] = True,
     compiled: Annotated[bool, typer.Option(help="With torch.compile among them; it compiles for a while.")] = True,
+    no_faces: Annotated[
+        bool, typer.Option("--no-faces", help="dct_net: whole files without the head network.")
+    ] = False,
     root: RootOption = ARTIFACTS,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here, too.")] = None,
     chart: Annotated[Path | None, typer.Option(help="Draw the latencies into this PNG.")] = None,
@@ -416,7 +419,9 @@ def bench_run(
     from trtkit.report import benching
 
     batches = tuple(batch or (1, 2, 4, 8))
-    asked = Settings(model, backend, device, batches, slots, size, rounds, each, photo, root, weights, peers, compiled)
+    asked = Settings(
+        model, backend, device, batches, slots, size, rounds, each, photo, root, weights, peers, compiled, no_faces
+    )
     benching.show_run(asked, json_file, chart)
 
 

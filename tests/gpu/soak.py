@@ -52,7 +52,7 @@ def main() -> int:
 
     def worker(seed: int) -> None:
         dice = random.Random(seed)
-        while (number := next(counter)) < options.requests:
+        while (number := next(counter)) < options.requests and time.perf_counter() < end:
             n = dice.choice(batches)
             first = dice.randrange(PICTURES - n + 1)
             arrays = {"image": pictures[first : first + n]}
@@ -84,6 +84,7 @@ def main() -> int:
                 least_free[0] = min(least_free[0], free_bytes())
 
     began = time.perf_counter()
+    end = began + options.seconds
     threads = [threading.Thread(target=worker, args=(seed,)) for seed in range(options.threads)]
     for thread in threads:
         thread.start()
@@ -95,7 +96,7 @@ def main() -> int:
     report = {
         "network": options.model or "toy",
         "device": backend.device,
-        "requests": options.requests,
+        "requests": next(counter) - options.threads,  # each thread took one more to find the end
         "threads": options.threads,
         "batch_sizes": [batches[0], batches[-1]],
         "seconds": round(spent, 1),
@@ -139,6 +140,7 @@ def _open(options: argparse.Namespace) -> GpuBackend:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many")
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--slots", type=int, default=3)
     parser.add_argument("--side", type=int, default=64)
