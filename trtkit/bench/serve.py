@@ -221,7 +221,6 @@ class _Bench:
     server: Server
     unbatched: Server
     load: LoadGenerator
-    own_speed: dict[int, float] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -310,12 +309,9 @@ class _Bench:
         network = next(iter(self.alone.networks.values()))
         batches = sorted({1, self.report.batch})
         for batch in batches if number % 2 else reversed(batches):
-            count = self.settings.requests
-            if number:  # no longer than a spell, by what the round that does not count has shown
-                count = min(count, int(self.settings.seconds * self.own_speed[batch]))
-            self.own_speed[batch] = own_throughput(network, network.last, batch, max(batch, count))
+            found = own_throughput(network, network.last, batch, self.settings.requests, self.settings.seconds)
             if number:
-                self.report.own.setdefault(batch, []).append(self.own_speed[batch])
+                self.report.own.setdefault(batch, []).append(found)
 
     def _spell(self, server: Server, clients: int, requests: int) -> Spell:
         return Spell(server.port, self.path, tuple(self.files), clients, requests, self.settings.seconds)

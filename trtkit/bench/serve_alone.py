@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from trtkit.bench.contenders import pipelined
 from trtkit.models.imaging.decode import decode_bytes
 from trtkit.models.imaging.encode import encode
 from trtkit.models.pipeline import Pipeline, StageClock, picture_of
@@ -105,11 +104,22 @@ class Alone:
             yield pictures[number % len(pictures)]
 
 
-def own_throughput(backend: Backend, arrays: Mapping[str, np.ndarray], batch: int, count: int) -> float:
-    """Pictures a second through the backend alone in runs of `batch`, all of its slots busy; `arrays` hold one."""
+def own_throughput(backend: Backend, arrays: Mapping[str, np.ndarray], batch: int, count: int, seconds: float) -> float:
+    """Pictures a second through the backend alone in runs of `batch`, all of its slots busy; `arrays` hold one.
+
+    `count` of them, or as many as come in `seconds`, but a run for each slot at least.
+    """
     inputs = {name: np.repeat(array[:1], batch, axis=0) for name, array in arrays.items()}
-    requests = max(1, count // batch)
-    began = time.perf_counter()
     # One more than there are slots: the next request is at hand when a slot comes free.
-    pipelined(backend, inputs, requests, getattr(backend, "slots", 0) + 1)
-    return requests * batch / (time.perf_counter() - began)
+    in_flight = getattr(backend, "slots", 0) + 1
+    under_way: deque[Future[Arrays]] = deque()
+    done = 0
+    began = time.perf_counter()
+    while done < in_flight or (done * batch < count and time.perf_counter() < began + seconds):
+        if len(under_way) == in_flight:
+            under_way.popleft().result()
+        under_way.append(backend.submit(inputs))
+        done += 1
+    while under_way:
+        under_way.popleft().result()
+    return done * batch / (time.perf_counter() - began)
