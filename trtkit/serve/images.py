@@ -13,7 +13,7 @@ from trtkit.models.served import parse_options
 from trtkit.models.spec import Model
 from trtkit.serve.answers import answer, json_answer
 from trtkit.serve.body import one_file, read_body
-from trtkit.serve.negotiate import MEDIA_TYPES, negotiate, wants_progress
+from trtkit.serve.negotiate import kinds_of, negotiate, wants_progress
 from trtkit.serve.progress import ProgressAnswer
 from trtkit.serve.refusal import Refused
 from trtkit.serve.service import Result, Service
@@ -34,7 +34,7 @@ async def list_models(request: Request) -> Response:
         "queue": service.limits.queue,
     }
     keys = bool(request.app.state.keys)
-    return json_answer({"models": models, "answers": list(MEDIA_TYPES), "limits": limits, "keys": keys})
+    return json_answer({"models": models, "limits": limits, "keys": keys})
 
 
 def describe(model: Model) -> dict[str, Any]:
@@ -48,7 +48,14 @@ def describe(model: Model) -> dict[str, Any]:
             entry["choices"] = list(option.choices)
         options.append(entry)
     useful = asdict(model.useful) | {"unless": dict(model.useful.unless)} if model.useful else None
-    return {"title": model.title, "result": model.result_tag, "options": options, "useful": useful}
+    return {
+        "title": model.title,
+        "result": model.result_tag,
+        "answers": list(kinds_of(model)),
+        "stages": dict(model.stages),
+        "options": options,
+        "useful": useful,
+    }
 
 
 async def picture(request: Request) -> Response | ProgressAnswer:
@@ -64,7 +71,7 @@ async def picture(request: Request) -> Response | ProgressAnswer:
         given[option] = text
     pipeline = served.pipeline(parse_options(served.model.served, given, name))
     accept = request.headers.get("accept", "")
-    media_type, suffix = negotiate(accept)
+    media_type, suffix = negotiate(accept, kinds_of(served.model))
     ticket = service.admit()
     handed_over = False
     try:

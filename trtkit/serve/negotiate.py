@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from trtkit.models.spec import Model
 from trtkit.serve.refusal import Refused
 
 MEDIA_TYPES = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
 """Best first: PNG where the client does not care."""
 
+FILES_TYPES = {"application/zip": ".zip", "model/gltf-binary": ".glb"}
+"""The same for a result of several files: all of them, or the mesh."""
+
 PROGRESS = "application/vnd.trtkit.progress"
 """Named beside the kinds of result: the answer tells its stages as they come, see progress.py."""
 
 
-def negotiate(accept: str) -> tuple[str, str]:
-    """(media type, file suffix) of the best that `accept` allows. Raises Refused (406) listing what there is."""
+def kinds_of(model: Model) -> dict[str, str]:
+    """Media type → file suffix of each kind of answer that a model's result can be."""
+    return FILES_TYPES if model.several_files else MEDIA_TYPES
+
+
+def negotiate(accept: str, kinds: Mapping[str, str] = MEDIA_TYPES) -> tuple[str, str]:
+    """(media type, file suffix) of the best of `kinds` that `accept` allows. Raises Refused (406) listing them."""
     wanted = [part for part in _parts(accept) if part[0] != PROGRESS] or [("*/*", 1.0)]
     best: tuple[float, int, str] | None = None
-    for place, media in enumerate(MEDIA_TYPES):
+    for place, media in enumerate(kinds):
         quality = _quality(media, wanted)
         if quality > 0 and (best is None or (quality, -place) > best[:2]):
             best = (quality, -place, media)
     if best is None:
-        raise Refused(406, f"the answer can be {', '.join(MEDIA_TYPES)}; the Accept header allows none of them")
-    return best[2], MEDIA_TYPES[best[2]]
+        raise Refused(406, f"the answer can be {', '.join(kinds)}; the Accept header allows none of them")
+    return best[2], kinds[best[2]]
 
 
 def wants_progress(accept: str) -> bool:

@@ -9,7 +9,7 @@ from trtkit import __version__
 from trtkit.models.served import ServedOption
 from trtkit.models.spec import Model
 from trtkit.serve.answers import answer, json_answer
-from trtkit.serve.negotiate import MEDIA_TYPES
+from trtkit.serve.negotiate import kinds_of
 from trtkit.serve.service import Service
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ def _operation(model: Model) -> dict[str, Any]:
     form = {"schema": {"type": "object", "properties": {"image": {"type": "string", "format": "binary"}}}}
     error = {"application/json": {"schema": {"type": "object", "properties": {"error": {"type": "string"}}}}}
     responses: dict[str, Any] = {
-        "200": {"description": "the result", "content": dict.fromkeys(MEDIA_TYPES, binary)},
+        "200": {"description": "the result", "content": dict.fromkeys(kinds_of(model), binary)},
     }
     responses |= {str(status): {"description": text, "content": error} for status, text in _REFUSALS.items()}
     return {
-        "summary": f"{model.title}: one picture in, one picture out",
+        "summary": f"{model.title}: one picture in, {'its files' if model.several_files else 'one picture'} out",
         "parameters": [_parameter(option) for option in model.served],
         "requestBody": {"required": True, "content": {"image/*": binary, "multipart/form-data": form}},
         "responses": responses,

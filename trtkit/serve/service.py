@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 from trtkit.config import Profile
 from trtkit.models.imaging.decode import Picture, decode_bytes
 from trtkit.models.imaging.encode import encode
-from trtkit.models.pipeline import Pipeline, StageClock, Watcher, picture_of
+from trtkit.models.pipeline import Files, Pipeline, StageClock, Watcher
 from trtkit.models.spec import Model
 from trtkit.serve.batcher import Batcher
 from trtkit.serve.limits import Limits
 from trtkit.serve.refusal import Gone, Refused
+from trtkit.serve.several import one_of
 from trtkit.serve.ticket import Ticket, carried
 
 log = logging.getLogger("trtkit.serve")
@@ -145,9 +146,11 @@ class Service:
 
         def finish(item: Any, raw: Any) -> bytes:
             ticket.check()
-            image = picture_of(pipeline.finish(item, raw, clock))
+            result = pipeline.finish(item, raw, clock)
+            if isinstance(result, Files):
+                return one_of(result.make(served.model.result_tag), suffix)
             with clock.stage("encode"):
-                return encode(image, suffix, "the result")
+                return encode(result, suffix, "the result")
 
         async with self._place(clock):
             ticket.check()

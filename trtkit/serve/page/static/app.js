@@ -83,6 +83,7 @@ function modelChanged() {
   const without = composes ? model.options.filter(({ kind }) => kind === "colour").map(({ name }) => name) : [];
   fill($("options"), model, without);
   $("backgrounds").hidden = !composes;
+  $("save-as-field").hidden = !model.answers[0].startsWith("image/");
   settingsChanged();
 }
 

@@ -1,11 +1,14 @@
 // A picture's way through the page: shrunk, sent, shown, saved.
 
 import { send } from "./api.js";
+import { showFiles } from "./files.js";
 import { makeCard } from "./card.js";
+import { titled } from "./options.js";
 import { bytes } from "./sizes.js";
+import { unzip } from "./unzip.js";
 import { studio } from "./worker.js";
 
-const SUFFIXES = { "image/png": "png", "image/webp": "webp", "image/jpeg": "jpg" };
+const SUFFIXES = { "image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "application/zip": "zip" };
 const PATIENCE = 20; // times that a full queue is asked again
 
 /** `settings()` gives {name, model, options, limits, background, type} at the time; `changed` hears of every change. */
@@ -69,7 +72,7 @@ export function makeItem(file, settings, changed) {
     if (composes()) query[model.useful.matte] = "true";
     for (let tries = 1; ; tries++) {
       try {
-        return await send(name, query, blob, "image/png", heard, signal);
+        return await send(name, query, blob, model.answers[0], heard, signal);
       } catch (error) {
         if (error.status !== 429 || tries === PATIENCE) throw error;
         item.card.note("The server's queue is full; trying again in a moment…");
@@ -84,11 +87,22 @@ export function makeItem(file, settings, changed) {
       item.card.progress(upload);
       item.card.note(upload < 1 ? "Sending…" : "Sent; the server is at it…");
       item.card.step("sent", upload < 1 ? undefined : bytes(item.sentBytes));
-    } else if (ms === undefined) item.card.step(stage);
+    } else if (ms === undefined) began(stage);
     else item.card.step(stage, ms < 1 ? "< 1 ms" : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
   }
 
+  /** A model that names its stages says how far it is, too. */
+  function began(stage) {
+    item.card.step(stage);
+    const stages = Object.keys(item.used.model.stages);
+    const place = stages.indexOf(stage);
+    if (place < 0) return;
+    item.card.progress((place + 0.5) / stages.length);
+    item.card.note(`${titled(item.used.model.stages[stage])}: ${stage}…`);
+  }
+
   async function show() {
+    if (answer.type === "application/zip") return item.card.show(await showFiles(await unzip(answer), file.name));
     const { preview } = composes()
       ? await studio("compose", { file, matte: answer, background: settings().background, matteOnly: matteOnly() })
       : await studio("convert", { result: answer });
@@ -104,7 +118,7 @@ export function makeItem(file, settings, changed) {
     const { background, type: wanted } = settings();
     const stem = (file.name || "picture").replace(/\.[^.]*$/, "");
     const named = (blob) => ({ name: `${stem}.${item.used.model.result}.${SUFFIXES[blob.type] ?? "bin"}`, blob });
-    if (!sent) return named(answer);
+    if (!sent || answer.type === "application/zip") return named(answer);
     if (composes()) {
       const type = wanted === "image/jpeg" && !background && !matteOnly() ? "image/png" : wanted;
       return named((await studio("compose", { file, matte: answer, background, matteOnly: matteOnly(), type })).blob);
