@@ -20,6 +20,7 @@ from trtkit.models.imaging.upsample import upsample_alpha
 from ..models.imaging.scenes import hair_over_ground
 from .browser import chromium
 from .conftest import alone
+from .faces import inside, served_faces
 from .relay import Meter, metered
 from .server import Server, started
 from .tiny import photo, pixels
@@ -311,3 +312,60 @@ def test_the_pages_matting_is_the_pipelines(visit, server):
     expected = compose.cutout(rgb, alpha).astype(int)
     difference = np.abs(np.reshape(cut, (120, 160, 4)) - expected)
     assert difference.mean() < 0.5
+
+
+def test_a_mesh_is_turned_by_keys_and_by_hand(visit):
+    served, picture = served_faces(2)
+    with inside(served) as url:
+        page = visit(url)
+        page.get_by_label("All faces").check()
+        page.set_input_files("#files", [_file("two.png", picture, "image/png")])
+        card = _cards(page, "done", 1)
+        canvas = card.locator(".mesh canvas")
+
+        def drawn() -> np.ndarray:
+            page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            shown = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB"))
+            return shown[40:-70, 10:-10].astype(int)  # without the frame of the focus, the hint and the button
+
+        def differs(first: np.ndarray, second: np.ndarray) -> bool:
+            return bool((np.abs(first - second).max(axis=2) > 8).mean() > 0.005)
+
+        canvas.focus()
+        page.keyboard.press("Home")
+        front = drawn()
+        ground = np.abs(front - front[0, 0]).max(axis=2) < 8
+        assert 0.1 < 1 - ground.mean() < 0.9, "the face fills a part of the view"
+        for _ in range(6):
+            page.keyboard.press("ArrowRight")
+        turned = drawn()
+        assert differs(front, turned)
+        page.keyboard.press("Home")
+        assert not differs(front, drawn())
+        box = canvas.bounding_box()
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(*middle)
+        page.mouse.down()
+        page.mouse.move(middle[0] + 90, middle[1] + 20, steps=4)
+        page.mouse.up()
+        assert differs(front, drawn())
+        page.keyboard.press("Home")
+        assert not differs(front, drawn())
+        page.get_by_role("button", name="Shape only").click()
+        assert differs(front, drawn())
+        page.get_by_label("Which face of two.png").select_option("Face 2")
+        assert differs(front, drawn())
+        assert not page.is_visible("#save-as")
+        name, archive = _saved(page, ".download")
+        assert name == "two.face.zip"
+        assert "face.2.glb" in zipfile.ZipFile(io.BytesIO(archive)).namelist()
+
+
+def test_where_there_is_no_mesh_the_texture_or_the_files_are_shown(visit):
+    served, picture = served_faces(1)
+    with inside(served) as url:
+        page = visit(url)
+        for output, wanted in (("uv", "canvas"), ("coeffs", ".names")):
+            page.get_by_label("Output").select_option(output)
+            page.set_input_files("#files", [_file(f"{output}.png", picture, "image/png")])
+            page.locator(f'.card[data-state="done"]:has-text("{output}.png") .view {wanted}').wait_for()

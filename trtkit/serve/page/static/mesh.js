@@ -64,7 +64,7 @@ export async function meshView(bytes, name) {
   const set = (uniform, ...values) => gl[`uniform${values.length}f`](gl.getUniformLocation(program, uniform), ...values);
   set("middle", ...middle.map((value) => value / radius));
 
-  const view = { yaw: 0, pitch: 0, far: 4.4, textured: picture ? 1 : 0 };
+  const view = { yaw: 0, pitch: 0, far: 3.3, textured: picture ? 1 : 0 };
   let asked = false;
   const draw = () => {
     asked = false;
@@ -131,7 +131,7 @@ function listen(canvas, view, change, touched) {
     if (turns) change({ yaw: view.yaw + turns[0] * 0.12, pitch: view.pitch + turns[1] * 0.12 });
     else if (event.key === "+" || event.key === "=") change({ far: view.far * 0.9 });
     else if (event.key === "-") change({ far: view.far / 0.9 });
-    else if (event.key === "Home") change({ yaw: 0, pitch: 0, far: 4.4 });
+    else if (event.key === "Home") change({ yaw: 0, pitch: 0, far: 3.3 });
     else return;
     event.preventDefault();
     touched();
