@@ -25,8 +25,8 @@ _DENSE = 448
 
 @dataclass
 class Patches:
-    """`rgba` uint8 [N, 4, 256, 256]; in pixels of the patch, y downward: `points68` [N, 68, 2], `points106` [N, 106, 2],
-    `box` [N, 4] around the whole face; `vector` [N, 257]."""
+    """`rgba` uint8 [N, 4, 256, 256]; in pixels of the patch, y downward: `points68` [N, 68, 2], `points106`
+    [N, 106, 2], `box` [N, 4] around the whole face; `vector` [N, 257]."""
 
     rgba: Tensor
     points68: Tensor
@@ -40,6 +40,8 @@ class Patches:
 
 
 class Drawer:
+    """The synthetic face model on one device."""
+
     def __init__(self, device: torch.device | str) -> None:
         model = face_model()
         self.device = torch.device(device)
@@ -105,6 +107,7 @@ class Drawer:
 
     @torch.no_grad()
     def draw(self, vector: Tensor, shape: Tensor | None = None) -> Patches:
+        """The faces of `vector` [N, 257], with vertices `shape` [N, V, 3] in place of its own."""
         shape = self.shape(vector) if shape is None else shape
         world = self.turned(shape, vector) + vector[:, None, 254:257]
         facing = F.normalize(self.dense(self.normals(shape) @ rotation(vector[:, 224:227])), dim=-1)
@@ -157,8 +160,9 @@ def project(world: Tensor) -> Tensor:
 
 
 def harmonics(normals: Tensor) -> Tensor:
+    """As geometry.light.harmonics."""
     x, y, z = normals.unbind(-1)
-    b0, b1, b2 = light_np._BAND0, light_np._BAND1, light_np._BAND2
+    b0, b1, b2 = light_np.BAND0, light_np.BAND1, light_np.BAND2
     bands = [
         torch.full_like(x, b0),
         -b1 * y,

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import torch
 
+from training.hrn.crops import Bank
 from training.hrn.drawing import Drawer
-from training.hrn.tasks import TASKS, Bank
+from training.hrn.tasks import TASKS
 
 
 def train(name: str, folder: Path, seconds: float, total: float, device: str, smoke: bool, batch: int | None) -> None:
@@ -38,11 +39,11 @@ def train(name: str, folder: Path, seconds: float, total: float, device: str, sm
     bank = Bank(Drawer(device), 8 if smoke else 4096, 1 if smoke else 12)
     batch = batch or (2 if smoke else task.batch)
     saved = said = time.monotonic()
-    before = done
+    before, earlier = done, step
     while True:
         now = time.monotonic()
         done = before + now - began
-        last = now - began >= seconds
+        last = now - began >= seconds and step > earlier
         if now - saved > 25 or last:
             state = {"net": net.state_dict(), "averaged": averaged.state_dict(), "optimizer": optimizer.state_dict()}
             torch.save({**state, "done": done, "step": step}, path.with_suffix(".part"))

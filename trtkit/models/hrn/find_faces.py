@@ -13,7 +13,7 @@ from trtkit.models.hrn.coefficients import Floats
 from trtkit.models.hrn.specs import DETECT
 
 LEAST_SCORE, MOST_OVERLAP = 0.7, 0.4
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _LEVELS = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))
 """Stride, and the sides of the two anchors of each of its cells."""
 
@@ -29,7 +29,7 @@ def to_input(rgb: NDArray[np.uint8]) -> Floats:
     """[H, W, 3] → float32 [3, 512, 512]: longest side 512, ImageNet's mean and deviation, zeros around."""
     height, width, top, left = _fit((rgb.shape[0], rgb.shape[1]))
     resized = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR)
-    normal = (resized / np.float32(255) - np.array(_MEAN, np.float32)) / np.array(_DEVIATION, np.float32)
+    normal = (resized / np.float32(255) - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
     canvas = np.zeros((3, DETECT, DETECT), np.float32)
     canvas[:, top : top + height, left : left + width] = normal.transpose(2, 0, 1)
     return canvas

@@ -25,10 +25,10 @@ def detector_input(crop: NDArray[np.uint8]) -> Floats:
 
 
 @cache
-def _cells() -> Floats:
+def cells() -> Floats:
     made = []
-    for stride, cells in _GRIDS:
-        centre = stride / 2 + np.arange(cells) * stride
+    for stride, many in _GRIDS:
+        centre = stride / 2 + np.arange(many) * stride
         y, x = np.meshgrid(centre, centre, indexing="ij")
         made.append(np.stack([x, y, np.full_like(x, 4 * stride), np.full_like(x, 4 * stride)], axis=-1).reshape(-1, 4))
     return np.concatenate(made).astype(np.float32)
@@ -40,7 +40,7 @@ def box_of(offsets: Floats, logits: Floats) -> Floats | None:
     likely = np.flatnonzero(scores > LEAST_SCORE)
     if not len(likely):
         return None
-    boxes = anchors.decode(offsets[likely], _cells()[likely])
+    boxes = anchors.decode(offsets[likely], cells()[likely])
     found: Floats = boxes[anchors.best(boxes, scores[likely], MOST_OVERLAP, closed=1.0)[0]]
     return found
 

@@ -11,22 +11,22 @@ AMBIENT = 0.8
 
 _A = (np.pi, 2 * np.pi / np.sqrt(3.0), 2 * np.pi / np.sqrt(8.0))
 _C = (1 / np.sqrt(4 * np.pi), np.sqrt(3.0) / np.sqrt(4 * np.pi), 3 * np.sqrt(5.0) / np.sqrt(12 * np.pi))
-_BAND0, _BAND1, _BAND2 = (a * c for a, c in zip(_A, _C, strict=True))
+BAND0, BAND1, BAND2 = (a * c for a, c in zip(_A, _C, strict=True))
 
 
 def harmonics(normals: Floats) -> Floats:
     """[..., 3] → [..., 9]."""
     x, y, z = normals[..., 0], normals[..., 1], normals[..., 2]
     bands = [
-        np.full_like(x, _BAND0),
-        -_BAND1 * y,
-        _BAND1 * z,
-        -_BAND1 * x,
-        _BAND2 * x * y,
-        -_BAND2 * y * z,
-        0.5 * _BAND2 / np.sqrt(3.0) * (3 * z * z - 1),
-        -_BAND2 * x * z,
-        0.5 * _BAND2 * (x * x - y * y),
+        np.full_like(x, BAND0),
+        -BAND1 * y,
+        BAND1 * z,
+        -BAND1 * x,
+        BAND2 * x * y,
+        -BAND2 * y * z,
+        0.5 * BAND2 / np.sqrt(3.0) * (3 * z * z - 1),
+        -BAND2 * x * z,
+        0.5 * BAND2 * (x * x - y * y),
     ]
     return np.stack(bands, axis=-1).astype(np.float32)
 

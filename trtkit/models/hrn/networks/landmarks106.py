@@ -70,9 +70,11 @@ class Landmarks106(nn.Module):
         super().__init__()
         w = width
         self.block1 = nn.Sequential(nn.Conv2d(3, w, 3, 2, 1, bias=False), nn.BatchNorm2d(w), nn.PReLU(w))
-        for number, (inputs, outputs, *plan) in enumerate(_BLOCKS, start=2):
-            setattr(self, f"block{number}", _InvertedResidual(inputs * w, outputs * w, *plan))
-        self.block18 = nn.Sequential(nn.Conv2d(2 * w, 4 * w, 3, 1, 1, bias=False), nn.BatchNorm2d(4 * w), nn.PReLU(4 * w))
+        for number, (inputs, outputs, stride, expansion, residual) in enumerate(_BLOCKS, start=2):
+            block = _InvertedResidual(inputs * w, outputs * w, stride, expansion, residual)
+            setattr(self, f"block{number}", block)
+        last = nn.Conv2d(2 * w, 4 * w, 3, 1, 1, bias=False)
+        self.block18 = nn.Sequential(last, nn.BatchNorm2d(4 * w), nn.PReLU(4 * w))
         self.block19 = nn.Conv2d(4 * w, POINTS, 3, 1, 1, bias=False)
         self.soft_argmax = _SoftArgmax()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,24 +19,26 @@ from trtkit.models.hrn.networks.retinaface import RetinaFace
 from trtkit.models.hrn.networks.s3fd import S3FD
 from trtkit.models.weights import load_strict
 
-_WIDTH_OF: dict[str, tuple[str, Callable[[int], nn.Module]]] = {
-    "net_recon": ("backbone.conv1.weight", CoefficientNet),
-    "mid_net": ("model.1.weight", lambda width: ResidualGenerator(6, 3, width)),
-    "high_net": ("model.1.weight", lambda width: ResidualGenerator(9, 1, width)),
-    "de_retouch": ("inc.conv.conv.0.weight", DeRetouchNet),
-    "retinaface": ("body.conv1.weight", RetinaFace),
-    "landmarks106": ("block1.0.weight", Landmarks106),
-    "s3fd": ("conv1_1.weight", S3FD),
-    "fan": ("conv1.weight", lambda width: FAN(channels=4 * width)),
+_State = dict[str, Tensor]
+
+_OF: dict[str, tuple[str, Callable[[int, _State], nn.Module]]] = {
+    "net_recon": ("backbone.conv1.weight", lambda width, _: CoefficientNet(width)),
+    "mid_net": ("model.1.weight", lambda width, _: ResidualGenerator(6, 3, width)),
+    "high_net": ("model.1.weight", lambda width, _: ResidualGenerator(9, 1, width)),
+    "de_retouch": ("inc.conv.conv.0.weight", lambda width, _: DeRetouchNet(width)),
+    "retinaface": ("body.conv1.weight", lambda width, _: RetinaFace(width)),
+    "landmarks106": ("block1.0.weight", lambda width, _: Landmarks106(width)),
+    "s3fd": ("conv1_1.weight", lambda width, _: S3FD(width)),
+    "fan": ("conv1.weight", lambda width, state: FAN(_stacks(state), 4 * width)),
 }
-"""Network → its first convolution, whose outputs are its width, and the module of that width."""
+"""Network → its first convolution, whose outputs are its width, and the module of that width that holds a state."""
 
 
 def load_source(network: str, weights: Path) -> nn.Module:
     """The module with the parameters of `weights` (the official file, or the snapshot's folder), in eval mode.
 
-    The width is read off the file, so that narrow networks load as well. Raises Mistake naming the file and the first
-    wrong tensor.
+    Width and number of stacks are read off the file, so that narrow networks load as well. Raises Mistake naming the
+    file and the first wrong tensor.
     """
     path = checkpoint.file_of(network, weights) if weights.is_dir() else weights
     state, gain = checkpoint.read(network, path)
@@ -48,12 +51,17 @@ def load_source(network: str, weights: Path) -> nn.Module:
     return module.eval()
 
 
-def _module(network: str, state: dict[str, Tensor], path: Path) -> nn.Module:
-    first, make = _WIDTH_OF[network]
+def _module(network: str, state: _State, path: Path) -> nn.Module:
+    first, make = _OF[network]
     if first not in state or state[first].ndim != 4:
         name = next(iter(state))
         raise Mistake(
             f"--weights {path}: tensor '{first}' is missing, so this is not a checkpoint of hrn/{network} "
             f"(its first tensor is '{name}' {list(state[name].shape)})"
         )
-    return make(state[first].shape[0])
+    return make(state[first].shape[0], state)
+
+
+def _stacks(state: _State) -> int:
+    """FAN's hourglasses, as many as have their last layer; at least one, so that a missing tensor is named."""
+    return max(1, next(stack for stack in itertools.count() if f"l{stack}.weight" not in state))
