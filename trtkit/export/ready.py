@@ -11,6 +11,7 @@ from trtkit import artifacts, manifest, models
 from trtkit.config import Config
 from trtkit.errors import MissingComponent, Mistake, TrtkitError
 from trtkit.export.choose import EMBEDDED, FILE, OFFICIAL, Chosen, choose, is_the_snapshot
+from trtkit.files import sha256
 from trtkit.models.imported import chain_file
 from trtkit.models.imported.model import in_use
 from trtkit.models.spec import Model
@@ -32,7 +33,7 @@ class Ready:
     config: Config
     root: Path
     sentence: str
-    imported: Imported | None = None
+    imported: list[Imported] = field(default_factory=list)
     exported: list[Exported] = field(default_factory=list)
     notes: tuple[str, ...] = ()
 
@@ -68,6 +69,7 @@ def _make(
     tf_python: Path | None = None,
 ) -> Ready:
     # Imported here: they bring onnx, which infer does not need for weights that are exported already.
+    from trtkit.export.beside import bring
     from trtkit.export.frozen.run import import_graph
     from trtkit.export.run import ensure, export
 
@@ -79,7 +81,7 @@ def _make(
         )
         used, settings = in_use(model.name, model.style, root, config)
         exported = [ensure(used, network, precision, root, settings, images) for network in used.networks]
-        return Ready(used, settings, root, chosen.sentence, done, exported)
+        return Ready(used, settings, root, chosen.sentence, [done], exported)
     if model.frozen is not None and chosen.path is not None and chosen.path.is_dir():
         raise Mistake(f"--weights {chosen.path} holds no {model.frozen.file_name}; name a folder or file that has it")
     exported = []
@@ -88,39 +90,11 @@ def _make(
         exported.append(export(model, network, precision, root, config, weights, images, force))
     # From here on the model's own networks are in use, no longer a chain that was imported before.
     chain_file.path_in(folder).unlink(missing_ok=True)
-    side, notes = _import_side(model, chosen, folder, images, force, tf_python)
+    sides, notes = bring(model, chosen, folder, images, force, tf_python)
     used, settings = in_use(model.name, model.style, root, config, chosen.kind, chosen.path)
     more = used.networks[len(model.networks) :]
     exported += [ensure(used, network, precision, root, settings, images) for network in more]
-    return Ready(used, settings, root, chosen.sentence, side, exported, notes)
-
-
-def _import_side(
-    model: Model, chosen: Chosen, folder: Path, images: Path | None, force: bool, tf_python: Path | None
-) -> tuple[Imported | None, tuple[str, ...]]:
-    """The graph beside the model's networks, imported; or why it is done without. Raises only where --tf-python asks
-    for it: without this graph the pipeline does less, and says so."""
-    from trtkit.export.frozen.run import import_graph
-
-    side = model.side
-    if side is None:
-        return None, ()
-    left = chain_file.path_in(folder, chain_file.name_of(side.name))
-    graph = chosen.beside(side.file_name)
-    if graph is None:
-        left.unlink(missing_ok=True)
-        held = f"{chosen.path} holds no {side.file_name}"
-        return None, () if chosen.kind == EMBEDDED else (f"{held}, so {side.without}",)
-    try:
-        found = import_graph(
-            folder, model.name, model.style, graph, side.inputs, side.outputs, tf_python, images, force, side.name
-        )
-    except TrtkitError as error:
-        left.unlink(missing_ok=True)
-        if tf_python is not None:
-            raise
-        return None, (f"{side.file_name} was not imported, so {side.without}: {error}",)
-    return found, ()
+    return Ready(used, settings, root, chosen.sentence, sides, exported, notes)
 
 
 def ready(
@@ -181,12 +155,13 @@ def _embedded(
         return Ready(model, config, root, chosen.sentence)
     if not publish:
         return Ready(model, config, root / UNSET, chosen.sentence)
+    from trtkit.export.beside import forget
     from trtkit.export.run import unpack
 
     for network in model.networks:
         unpack(model, network, root)
-    for side in ("", *([model.side.name] if model.side else [])):
-        chain_file.path_in(root / model.folder, chain_file.name_of(side)).unlink(missing_ok=True)
+    chain_file.path_in(root / model.folder).unlink(missing_ok=True)
+    forget(model, root / model.folder)
     return Ready(model, config, root, chosen.sentence)
 
 
@@ -201,4 +176,15 @@ def _made_of(model: Model, root: Path) -> tuple[str | None, set[str]]:
         # A damaged manifest is judged, with its sentence, by whoever loads the file.
         with suppress(TrtkitError):
             found.append(manifest.read(path).made_of.weights)
-    return (found[0].kind if found else None), {weights.sha256 for weights in found}
+    sums = {weights.sha256 for weights in found} | _brought(model, root / model.folder)
+    return (found[0].kind if found else None), sums
+
+
+def _brought(model: Model, folder: Path) -> set[str]:
+    """sha256 of what was imported and copied from beside the weights."""
+    sums = {sha256(folder / name) for name in model.side_files if (folder / name).is_file()}
+    for side in model.sides:
+        with suppress(TrtkitError):
+            record = chain_file.read(folder, chain_file.name_of(side.name))
+            sums |= {record.weights.sha256} if record is not None else set()
+    return sums

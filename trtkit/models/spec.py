@@ -102,24 +102,26 @@ class FrozenGraph:
 class SideGraph:
     """An official TensorFlow graph that a pipeline uses beside the model's networks, where it could be imported: a
     chain of its own, NAME.chain.json, whose networks are called NAME_…; `without` says to people what is missing
-    without it."""
+    without it. `shape`: of the picture that the pipeline feeds, where the graph itself leaves it open."""
 
     name: str
     file_name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     without: str
+    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Around:
     """What stands around a model's networks: `kind` of the weights in use, `folder` they were read from (None: they are
-    the package's, or it is not known any more), `chain` of the side graph on loaded networks, None where there is none.
-    """
+    the package's, or it is not known any more), `chains` of the side graphs on loaded networks by name, none where they
+    are not there, `files` that were copied from beside the weights, by name."""
 
     kind: str = "embedded"
     folder: Path | None = None
-    chain: Chain | None = None
+    chains: Mapping[str, Chain] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,9 @@ class Model:
 
     open_around: Callable[[Mapping[str, Backend], Mapping[str, Any], float, Around], Pipeline] | None = None
     """For a pipeline that reads more than networks: `open_pipeline` with what stands around them."""
-    side: SideGraph | None = None
+    sides: tuple[SideGraph, ...] = ()
+    side_files: tuple[str, ...] = ()
+    """Files of the weights' folder that the pipeline reads, where they are there: copied beside the networks."""
     needed: Callable[[Mapping[str, Any], tuple[str, ...]], tuple[str, ...]] | None = None
     """(options, names of its networks) → those that the pipeline runs under these options; None: all of them."""
     several_files: bool = False

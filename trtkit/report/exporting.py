@@ -33,8 +33,8 @@ def show(
     with printer.status(f"exporting {model} ({precision})"):
         made = make(model, style, weights, precision, out, settings, images, force, tf_python)
     printer.print(f"{made.model.folder}: {made.sentence}")
-    if made.imported is not None:
-        for line in import_lines(made.imported):
+    for imported in made.imported:
+        for line in import_lines(imported):
             printer.print(line)
     for done in made.exported:
         printer.print(sentence(done))

@@ -129,5 +129,6 @@ def test_an_even_eye_has_its_middle_for_a_pupil():
     np.testing.assert_allclose(five_points(picture, points)[0], ((left + right) / 2, (top + bottom) / 2), atol=3)
 
 
-def test_the_title_tells_the_official_detector():
-    assert official_faces.official_detector(detector(), landmarks(FLAT)).title == official_faces.TITLE
+def test_without_both_graphs_there_is_no_official_detector():
+    assert official_faces.official_detector({}) is None
+    assert official_faces.official_detector({"detector": object()}) is None

@@ -8,7 +8,7 @@ from tests import tensorflow_environment
 from tests.export.frozen.conftest import write_graphs
 from trtkit import config, models
 from trtkit.errors import MissingComponent, Mistake
-from trtkit.export import ready
+from trtkit.export import beside
 from trtkit.export.choose import FILE, OFFICIAL, Chosen
 from trtkit.export.frozen import tensorflow_python
 from trtkit.export.run import ensure
@@ -46,7 +46,8 @@ def snapshot(tmp_path_factory, tf_python, crops):
 
 def _import(snapshot, root, tf_python):
     model = models.get("hrn")
-    return ready._import_side(model, Chosen(FILE, snapshot, ""), root / "hrn", None, False, tf_python)
+    found, notes = beside.bring(model, Chosen(FILE, snapshot, ""), root / "hrn", None, False, tf_python)
+    return (found[0] if found else None), notes
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_masks_are_tensorflows_and_all_faces_go_at_once(imported, snapshot, crop
     monkeypatch.setattr(opening, "open_pipeline", lambda networks, options, limit, around: around)
     around = model.open_pipeline(loaded, {}, 1.0)
     assert (around.kind, around.folder) == (FILE, snapshot)
-    found = mask.by_graph(around.chain)(crops)
+    found = mask.by_graph(around.chains["segment_face"])(crops)
     feeds = [{"input_image": crop.astype(np.float32)} for crop in crops]
     wanted = tensorflow_python.run(snapshot / "segment_face.pb", feeds, ["output_alpha"], [], str(tf_python))
     assert found.shape == (2, 224, 224)

@@ -71,13 +71,14 @@ def import_graph(
     images: Path | None = None,
     force: bool = False,
     side: str = "",
+    shape: Sequence[int] | None = None,
 ) -> Imported:
     """Import `graph` into `folder`, unless what lies there was made of it.
 
     `inputs` are node names of the graph, or NAME=VALUE for one that is fixed; the first is the picture. `side` is the
-    name of a graph beside the model's own networks: its chain is SIDE.chain.json and its pieces SIDE_…. Raises Mistake
-    for a file that is no frozen graph and for wrong names, MissingComponent without TensorFlow, CheckFailed past
-    TOLERANCE.
+    name of a graph beside the model's own networks: its chain is SIDE.chain.json and its pieces SIDE_…. `shape` is the
+    picture's where every one that is fed has the same, though the graph leaves it open. Raises Mistake for a file that
+    is no frozen graph and for wrong names, MissingComponent without TensorFlow, CheckFailed past TOLERANCE.
     """
     began = time.perf_counter()
     if not graph.path.is_file():
@@ -90,6 +91,8 @@ def import_graph(
     content, versions = tensorflow_python.convert(graph.path, inputs, outputs, python)
     converted = onnx.load_from_string(content)
     taken = [_tensor_record(value) for value in converted.graph.input]
+    if shape is not None:
+        taken[0] = taken[0].model_copy(update={"shape": list(shape)})
     given = [value.name for value in converted.graph.output]
     pieces = take_apart(converted, prefix)
     models = {name: _finished(piece, model, name, graph.sha256) for name, piece in pieces.networks.items()}

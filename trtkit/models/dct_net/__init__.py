@@ -13,7 +13,7 @@ import numpy as np
 
 from trtkit.models.dct_net.weights import find_weights
 from trtkit.models.served import ServedOption, Useful
-from trtkit.models.spec import Model, NetworkSpec, TensorSpec
+from trtkit.models.spec import Around, Model, NetworkSpec, SideGraph, TensorSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,6 +55,32 @@ STYLES = ("anime", "3d", "handdrawn", "sketch", "artstyle", "sd-design", "sd-ill
 """The styles official weights exist for; artifacts of one lie in dct_net-STYLE."""
 
 
+_WITHOUT = "faces are found by OpenCV's Haar cascade"
+
+DETECTOR = SideGraph(
+    name="detector",
+    file_name="detector.pb",
+    inputs=("tower_0/images", "training_flag=False"),
+    outputs=("tower_0/boxes", "tower_0/scores", "tower_0/num_detections"),
+    without=_WITHOUT,
+    shape=(1, 512, 512, 3),
+)
+"""RGB 0..255 → boxes (y1, x1, y2, x2 in shares of the square), their scores 0..1, and how many of them count."""
+
+KEYPOINTS = SideGraph(
+    name="keypoints",
+    file_name="keypoints.pb",
+    inputs=("tower_0/images", "training_flag=False"),
+    outputs=("tower_0/prediction",),
+    without=_WITHOUT,
+    shape=(1, 160, 160, 3),
+)
+"""RGB 0..255 around a face → 68 points (x, y in shares of the square), then figures that are not used."""
+
+HEAD_MASK = "alpha.jpg"
+"""The snapshot's mask for blending a head: white is head."""
+
+
 def _load_source(network: str, weights: Path) -> nn.Module:
     from trtkit.models.dct_net.source import load_source
 
@@ -80,10 +106,23 @@ def _fill(photograph: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return resized[top : top + height, left : left + width]
 
 
-def _open_pipeline(networks: Mapping[str, Backend], options: Mapping[str, Any], limit_megapixels: float) -> Pipeline:
+def _open_around(
+    networks: Mapping[str, Backend], options: Mapping[str, Any], limit_megapixels: float, around: Around
+) -> Pipeline:
     from trtkit.models.dct_net.pipeline import open_pipeline
 
-    return open_pipeline(networks, options, limit_megapixels)
+    return open_pipeline(networks, options, limit_megapixels, around)
+
+
+def _open_pipeline(networks: Mapping[str, Backend], options: Mapping[str, Any], limit_megapixels: float) -> Pipeline:
+    return _open_around(networks, options, limit_megapixels, Around())
+
+
+def _needed(options: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
+    """All networks, or the model's own where no faces are looked for."""
+    if not options.get("no_faces"):
+        return names
+    return tuple(name for name in names if name in (BACKGROUND.name, HEAD.name))
 
 
 MODEL = Model(
@@ -96,6 +135,10 @@ MODEL = Model(
     official_id="iic/cv_unet_person-image-cartoon_compound-models",
     result_tag="cartoon",
     open_pipeline=_open_pipeline,
+    open_around=_open_around,
+    needed=_needed,
+    sides=(DETECTOR, KEYPOINTS),
+    side_files=(HEAD_MASK,),
     served=(
         ServedOption(
             "mode",

@@ -20,7 +20,9 @@ from trtkit.models.dct_net.faces import Detector, Face, largest_first
 
 Image = NDArray[np.uint8]
 
-TITLE = "faces by OpenCV's Haar cascade: the official detector is not in the snapshot"
+TITLE = "faces by OpenCV's Haar cascade"
+_EMBEDDED = "the embedded weights have no detector of their own"
+_OTHERS = "the official detector.pb and keypoints.pb have not been imported; trtkit export does, and says if it cannot"
 
 _SEARCH_SIDE = 720
 """Short side the search runs at."""
@@ -30,15 +32,16 @@ _FACE_SIDE = 256
 """Side a face is brought to before its eyes are looked for."""
 
 
-def haar_detector() -> Detector:
-    """The detector. Raises MissingComponent where OpenCV has no cascades: release 5 took them out of its wheel."""
+def haar_detector(kind: str = "embedded") -> Detector:
+    """The detector, beside weights of `kind`. Raises MissingComponent where OpenCV has no cascades: release 5 took them
+    out of its wheel."""
     if not hasattr(cv2, "CascadeClassifier"):
         raise MissingComponent(
             f"faces need the Haar cascades of OpenCV 4, and OpenCV {cv2.__version__} has none; "
             "install it with: pip install 'opencv-python-headless>=4.11,<5', or give --no-faces"
         )
     _cascade("frontalface_alt2")
-    return Detector(TITLE, find_faces)
+    return Detector(f"{TITLE}: {_EMBEDDED if kind == 'embedded' else _OTHERS}", find_faces)
 
 
 def find_faces(rgb: Image) -> list[Face]:

@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from trtkit.models.dct_net import DETECTOR, KEYPOINTS
 from trtkit.models.dct_net.faces import MOST, Detector, Face
+from trtkit.models.imported.chain import Chain
 
 Image = NDArray[np.uint8]
 Points = NDArray[np.float64]
@@ -20,11 +22,11 @@ Points = NDArray[np.float64]
 Run = Callable[[Image], Mapping[str, NDArray]]
 """RGB uint8 [1, S, S, 3] → the graph's outputs by name."""
 
-DETECTOR_SIDE, KEYPOINTS_SIDE = 512, 160
-"""Sides of the squares that the two graphs take."""
-IMAGES, FLAG = "tower_0/images", "training_flag=False"
-BOXES, SCORES, COUNT = "tower_0/boxes", "tower_0/scores", "tower_0/num_detections"
-PREDICTION = "tower_0/prediction"
+_DETECTOR_SIDE, _KEYPOINTS_SIDE = 512, 160
+"""Of the squares that the two graphs take."""
+_IMAGES = "tower_0/images"
+_BOXES, _SCORES, _COUNT = DETECTOR.outputs
+(_PREDICTION,) = KEYPOINTS.outputs
 
 TITLE = "faces by the official detector and its 68 points"
 
@@ -44,9 +46,21 @@ Box = tuple[float, float, float, float]
 """left, top, right, bottom in pixels; may reach past the picture."""
 
 
-def official_detector(detect: Run, locate: Run) -> Detector:
-    """`detect` runs detector.pb, `locate` keypoints.pb."""
+def official_detector(chains: Mapping[str, Chain]) -> Detector | None:
+    """The detector on the imported graphs, None if one of them is not there."""
+    detector, keypoints = chains.get(DETECTOR.name), chains.get(KEYPOINTS.name)
+    if detector is None or keypoints is None:
+        return None
+    detect, locate = _runner(detector), _runner(keypoints)
     return Detector(TITLE, lambda rgb: find_faces(rgb, detect, locate))
+
+
+def _runner(chain: Chain) -> Run:
+    def run(pixels: Image) -> Mapping[str, NDArray]:
+        found = chain.run([{f"{_IMAGES}:0": pixels}])[0]
+        return {name.removesuffix(":0"): array for name, array in found.items()}
+
+    return run
 
 
 def find_faces(rgb: Image, detect: Run, locate: Run) -> list[Face]:
@@ -64,15 +78,15 @@ def find_faces(rgb: Image, detect: Run, locate: Run) -> list[Face]:
 
 def find_boxes(rgb: Image, detect: Run) -> list[Box]:
     """At most ten boxes that the detector is sure of, by falling area."""
-    scale = DETECTOR_SIDE / max(rgb.shape[:2])
+    scale = _DETECTOR_SIDE / max(rgb.shape[:2])
     size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
-    canvas = np.full((1, DETECTOR_SIDE, DETECTOR_SIDE, 3), _MEAN, np.uint8)
+    canvas = np.full((1, _DETECTOR_SIDE, _DETECTOR_SIDE, 3), _MEAN, np.uint8)
     canvas[0, : size[1], : size[0]] = cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR)
     found = detect(canvas)
-    count = int(np.ravel(found[COUNT])[0])
-    shares = np.reshape(found[BOXES], (-1, 4))[:count].astype(np.float64)
-    sure = np.ravel(found[SCORES])[:count] > _LEAST_SCORE
-    corners = shares[sure] * DETECTOR_SIDE / scale
+    count = int(np.ravel(found[_COUNT])[0])
+    shares = np.reshape(found[_BOXES], (-1, 4))[:count].astype(np.float64)
+    sure = np.ravel(found[_SCORES])[:count] > _LEAST_SCORE
+    corners = shares[sure] * _DETECTOR_SIDE / scale
     boxes = [(left, top, right, bottom) for top, left, bottom, right in corners.tolist()]
     return sorted(boxes, key=_area, reverse=True)[:MOST]
 
@@ -88,8 +102,8 @@ def find_landmarks(rgb: Image, box: Box, locate: Run) -> Points:
     corner = np.array([int((left + right) // 2) - half, int((top + bottom) // 2) - half])
     side = max(2 * half, 1)
     square = _square(rgb, int(corner[0]), int(corner[1]), side)
-    small = cv2.resize(square, (KEYPOINTS_SIDE, KEYPOINTS_SIDE), interpolation=cv2.INTER_LINEAR)
-    shares = np.ravel(locate(np.asarray(small, np.uint8)[None])[PREDICTION])[: 2 * _LANDMARKS]
+    small = cv2.resize(square, (_KEYPOINTS_SIDE, _KEYPOINTS_SIDE), interpolation=cv2.INTER_LINEAR)
+    shares = np.ravel(locate(np.asarray(small, np.uint8)[None])[_PREDICTION])[: 2 * _LANDMARKS]
     points: Points = np.trunc(shares.reshape(_LANDMARKS, 2).astype(np.float64) * side + corner)
     return points
 

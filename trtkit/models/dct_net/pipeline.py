@@ -15,26 +15,35 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trtkit.models.dct_net import BACKGROUND, HEAD, HEAD_SIDE, SHORT_SIDE, sizing
+from trtkit.models.dct_net import BACKGROUND, HEAD, HEAD_MASK, HEAD_SIDE, SHORT_SIDE, sizing
 from trtkit.models.dct_net.align import Affine, head_crop, placement
 from trtkit.models.dct_net.faces import MOST, Detector
 from trtkit.models.dct_net.haar import haar_detector
+from trtkit.models.dct_net.official_faces import official_detector
 from trtkit.models.dct_net.options import Options
 from trtkit.models.dct_net.paste import Mask, paste, read_mask, soft_ellipse
 from trtkit.models.dct_net.tiles import largest_area, largest_tile, run_tiled, tile_shape
 from trtkit.models.imaging.decode import Picture
 from trtkit.models.pipeline import Pipeline, StageClock
-from trtkit.models.spec import NetworkSpec, take_options
+from trtkit.models.spec import Around, NetworkSpec, take_options
 from trtkit.runtime.backend import Backend
 
 Image = NDArray[np.uint8]
 
 
-def open_pipeline(networks: Mapping[str, Backend], options: Mapping[str, Any], limit_megapixels: float) -> Pipeline:
-    """The pipeline on the loaded networks. Raises Mistake for an option or a mask that cannot be, MissingComponent
-    where faces are wanted and no detector is here."""
-    taken = take_options(Options, options, "dct_net")
-    return Cartoon(networks, taken, None if taken.no_faces else haar_detector())
+def open_pipeline(
+    networks: Mapping[str, Backend],
+    options: Mapping[str, Any],
+    limit_megapixels: float,
+    around: Around | None = None,
+) -> Pipeline:
+    """The pipeline on the loaded networks, with the official detector and mask where `around` has them. Raises Mistake
+    for an option or a mask that cannot be, MissingComponent where faces are wanted and no detector is here."""
+    taken, around = take_options(Options, options, "dct_net"), around or Around()
+    if taken.no_faces:
+        return Cartoon(networks, taken, None)
+    detector = official_detector(around.chains) or haar_detector(around.kind)
+    return Cartoon(networks, taken, detector, around.files.get(HEAD_MASK))
 
 
 @dataclass(frozen=True)
@@ -58,19 +67,29 @@ class Drawn:
 class Cartoon:
     """The DCT-Net pipeline. Every method may be called from any thread."""
 
-    def __init__(self, networks: Mapping[str, Backend], options: Options, detector: Detector | None) -> None:
+    def __init__(
+        self,
+        networks: Mapping[str, Backend],
+        options: Options,
+        detector: Detector | None,
+        official_mask: Path | None = None,
+    ) -> None:
+        """`detector` is None where no faces are wanted; `official_mask` is used where the options name none."""
         self._background, self._head = networks[BACKGROUND.name], networks[HEAD.name]
         self._options = options
         self._detector = detector
         self._area = largest_area(options.memory)
         self._largest = largest_tile([profile[BACKGROUND.inputs[0].name].max for profile in self._background.profiles])
         self._most_heads = max((profile[HEAD.inputs[0].name].max[0] for profile in self._head.profiles), default=MOST)
-        self._mask: Mask = read_mask(Path(options.head_mask)) if options.head_mask else soft_ellipse()
+        mask = Path(options.head_mask) if options.head_mask else official_mask
+        self._mask: Mask = read_mask(mask) if mask is not None else soft_ellipse()
+        self._masked_by = f"heads blended by {mask}" if mask is not None else None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Who finds the faces."""
-        return (self._detector.title,) if self._detector else ()
+        """Who finds the faces, and which mask blends the heads if it is not the built-in one."""
+        lines = (self._detector.title, self._masked_by) if self._detector else ()
+        return tuple(line for line in lines if line is not None)
 
     @property
     def needed_pixels(self) -> tuple[int, int] | None:

@@ -27,7 +27,8 @@ def open_pipeline(
     taken = take_options(Options, options, "hrn")
     if taken.writes_meshes:
         need("trimesh", "writing GLB")  # before the networks run for nothing
-    masks = mask.by_graph(around.chain) if around.chain is not None else None
+    chain = around.chains.get(mask.GRAPH.name)
+    masks = mask.by_graph(chain) if chain is not None else None
     return FaceReconstruction(networks, find_assets(taken, around), taken, masks=masks)
 
 

@@ -19,7 +19,8 @@ Watch = Callable[[str, Arrays, Arrays], None]
 
 
 class Chain:
-    """`networks` and `hosts` are the steps' pieces, by name; `outputs` what the graph gives. Safe from any thread."""
+    """`networks` and `hosts` are the steps' pieces, by name; `outputs` what the graph gives; `dtypes` what its inputs
+    are, where it is known. Safe from any thread."""
 
     def __init__(
         self,
@@ -27,13 +28,16 @@ class Chain:
         outputs: Sequence[str],
         networks: Mapping[str, Backend],
         hosts: Mapping[str, HostWork],
+        dtypes: Mapping[str, str] | None = None,
     ) -> None:
         self._steps, self._outputs = steps, outputs
         self._networks, self._hosts = networks, hosts
+        self._dtypes = dtypes or {}
 
     def run(self, feeds: Sequence[Arrays]) -> list[Arrays]:
-        """The graph's outputs for each of `feeds` (graph input → array); networks take all of them in one run."""
-        states = [dict(feed) for feed in feeds]
+        """The graph's outputs for each of `feeds` (graph input → array, of any type that its own holds); networks take
+        all of them in one run."""
+        states = [{name: np.asarray(array, self._dtypes.get(name)) for name, array in feed.items()} for feed in feeds]
         self._run(self._steps, states, None)
         return [{name: state[name] for name in self._outputs} for state in states]
 

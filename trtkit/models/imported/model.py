@@ -45,29 +45,34 @@ def in_use(
 
 
 def _with_around(model: Model, root: Path, config: Config, kind: str, files: Path | None) -> tuple[Model, Config]:
-    """`model` whose pipeline knows where its other files lie, and with the networks of its side graph if that was
+    """`model` whose pipeline knows where its other files lie, and with the networks of its side graphs if those were
     imported together with the weights in use."""
     folder, opener = root / model.folder, model.open_around
     assert opener is not None
-    record = chain_file.read(folder, chain_file.name_of(model.side.name)) if model.side else None
-    side = record if record is not None and record.weights.kind == kind else None
+    records = {side.name: chain_file.read(folder, chain_file.name_of(side.name)) for side in model.sides}
+    sides = {name: record for name, record in records.items() if record is not None and record.weights.kind == kind}
+    copied = {name: folder / name for name in model.side_files if kind != "embedded" and (folder / name).is_file()}
 
     def open_pipeline(networks: Mapping[str, Backend], options: Mapping[str, Any], limit_megapixels: float) -> Pipeline:
-        # A pipeline that runs without the side graph is opened without its networks.
-        chain = open_chain(side, folder, networks) if side and side.networks.keys() <= networks.keys() else None
-        return opener(networks, options, limit_megapixels, Around(kind, files, chain))
-
-    if side is None:
-        return replace(model, open_pipeline=open_pipeline), config
+        # A pipeline that runs without a side graph is opened without its networks.
+        chains = {
+            name: open_chain(side, folder, networks)
+            for name, side in sides.items()
+            if side.networks.keys() <= networks.keys()
+        }
+        return opener(networks, options, limit_megapixels, Around(kind, files, chains, copied))
 
     def sample_inputs(network: str, photographs: list[np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
-        if network in side.networks:
-            return network_samples(side, folder, network, photographs)
+        for side in sides.values():
+            if network in side.networks:
+                return network_samples(side, folder, network, photographs)
         return model.sample_inputs(network, photographs, size)
 
-    specs = tuple(_spec(name, network) for name, network in side.networks.items())
+    specs = [_spec(name, network) for side in sides.values() for name, network in side.networks.items()]
     made = replace(model, networks=(*model.networks, *specs), sample_inputs=sample_inputs, open_pipeline=open_pipeline)
-    return made, _with_networks(config, side)
+    for side in sides.values():
+        config = _with_networks(config, side)
+    return made, config
 
 
 def imported(base: Model, record: ChainRecord, root: Path) -> Model:
@@ -94,7 +99,7 @@ def open_chain(record: ChainRecord, folder: Path, networks: Mapping[str, Backend
         if manifest.read_verified(path).came_out.sha256 != record.hosts[name]:
             raise CheckFailed(f"{path} is of another import than {folder / chain_file.NAME}; export the model again")
         hosts[name] = HostWork(path)
-    return Chain(record.plan, record.outputs, networks, hosts)
+    return Chain(record.plan, record.outputs, networks, hosts, {tensor.name: tensor.dtype for tensor in record.inputs})
 
 
 def feed_for(record: ChainRecord, photograph: np.ndarray) -> Arrays:
