@@ -114,11 +114,13 @@ def _open_model(source: Source, backend: str, devices: Sequence[int], limits: Li
                 batching.model_copy(update={"max_batch": largest}),
                 limits,
             )
+        served = Served(model, batchers, limits.megapixels, tuple(said), bounds)
+        served.pipeline({})  # what it lacks is said now, and no client waits for it
     except BaseException:
         for batcher in batchers.values():
             batcher.close()
         raise
-    return Served(model, batchers, limits.megapixels, tuple(said), bounds)
+    return served
 
 
 def open_batcher(
