@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from trtkit.optional import need
+from trtkit.serve.arrivals import Arrival, Arrivals
 from trtkit.serve.refusal import Gone, Refused
 from trtkit.serve.ticket import Ticket
 
@@ -17,20 +18,26 @@ _SWALLOW_SECONDS = 1.0
 _SWALLOW_LIMITS = 2
 
 
-async def read_body(request: Request, limit: int, ticket: Ticket) -> bytes:
-    """The body, at most `limit` bytes. Raises Refused: 413 too large, 408 not here by the ticket's deadline, Gone.
+async def read_body(request: Request, limit: int, ticket: Ticket, arrivals: Arrivals) -> bytes:
+    """The body, at most `limit` bytes. Raises Refused: 413 too large, 408 not here by the ticket's deadline, 429 too
+    much on its way from all clients together, Gone.
 
     A client that still sends would not see the refusal, so a body that is too large is read on for a moment and thrown
     away, except where the client waits to be asked (Expect: 100-continue).
     """
     declared = request.headers.get("content-length", "")
-    chunks: list[bytes] = []
     size = int(declared) if declared.isdigit() else 0
     if size > limit and "expect" in request.headers:
         raise _too_large(limit)
+    with arrivals.one() as arrival:
+        return await _read(request, limit, size, ticket, arrival)
+
+
+async def _read(request: Request, limit: int, declared: int, ticket: Ticket, arrival: Arrival) -> bytes:
+    chunks: list[bytes] = []
     received = 0
     until = ticket.deadline
-    if size > limit:
+    if declared > limit:
         until = min(until, time.monotonic() + _SWALLOW_SECONDS)
     try:
         async with asyncio.timeout(max(0.0, until - time.monotonic())):
@@ -40,16 +47,18 @@ async def read_body(request: Request, limit: int, ticket: Ticket) -> bytes:
                     raise Gone
                 chunk = message.get("body", b"")
                 received += len(chunk)
-                if max(received, size) <= limit:
+                if max(received, declared) <= limit:
+                    arrival.took(len(chunk))
                     chunks.append(chunk)
                 else:
+                    arrival.let_go()
                     chunks.clear()
                 if not message.get("more_body", False) or received > limit * (1 + _SWALLOW_LIMITS):
                     break
     except TimeoutError:
-        if max(received, size) <= limit:
+        if max(received, declared) <= limit:
             raise Refused(408, f"the body was not here within the time limit of {ticket.limit:g} s") from None
-    if max(received, size) > limit:
+    if max(received, declared) > limit:
         raise _too_large(limit)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

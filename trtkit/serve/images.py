@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 async def list_models(request: Request) -> Response:
     """GET /v1: what is served, with the options of each model."""
     service: Service = request.app.state.service
-    models = {name: describe(served.model) for name, served in service.models.items()}
+    models = {}
+    for name, served in service.models.items():
+        models[name] = describe(served.model) | {"notes": (await service.opened(served, {})).notes}
     limits = {
         "megapixels": service.limits.megapixels,
         "upload_bytes": service.limits.upload,
@@ -69,19 +71,14 @@ async def picture(request: Request) -> Response | ProgressAnswer:
         if option in given:
             raise Refused(400, f"option '{option[:40]}' is there twice; give it once")
         given[option] = text
-    pipeline = served.pipeline(parse_options(served.model.served, given, name))
+    pipeline = await service.opened(served, parse_options(served.model.served, given, name))
     accept = request.headers.get("accept", "")
     media_type, suffix = negotiate(accept, kinds_of(served.model))
-    ticket = service.admit()
-    handed_over = False
-    try:
-        body = await read_body(request, service.limits.upload, ticket)
-        data, called = one_file(body, request.headers.get("content-type", ""))
-        del body
-        handed_over = True
-    finally:
-        if not handed_over:
-            service.leave(ticket)
+    ticket = service.ticket()
+    body = await read_body(request, service.limits.upload, ticket, service.arrivals)
+    data, called = one_file(body, request.headers.get("content-type", ""))
+    del body
+    service.admit(ticket)
 
     async def work(watcher: Watcher | None = None) -> Result:
         async with hung_up(request) as gone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from trtkit.models.imaging.decode import Picture, decode_bytes
 from trtkit.models.imaging.encode import encode
 from trtkit.models.pipeline import Files, Pipeline, StageClock, Watcher
 from trtkit.models.spec import Model
+from trtkit.serve.arrivals import Arrivals
 from trtkit.serve.batcher import Batcher
 from trtkit.serve.limits import Limits
 from trtkit.serve.refusal import Gone, Refused
@@ -25,6 +27,10 @@ from trtkit.serve.ticket import Ticket, carried
 log = logging.getLogger("trtkit.serve")
 
 T = TypeVar("T")
+
+_ARRIVING = 4
+"""Bodies that may be on their way in for each place of the queue; and of the bytes that all places could hold, they may
+hold one part in so many: most are far below the limit of their size."""
 
 _PIPELINES = 32
 """Pipelines kept a model, one for each combination of options that was asked for lately."""
@@ -41,15 +47,22 @@ class Served:
     bounds: Mapping[str, Sequence[Profile]] = field(default_factory=dict)
     """Network → the shapes that a request may ask it for by itself; any where it is not named."""
     _pipelines: dict[tuple, Pipeline] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def pipeline(self, options: Mapping[str, Any]) -> Pipeline:
         """The pipeline for `options`, kept for the next request. Raises Mistake for options that exclude each other."""
-        key = tuple(sorted(options.items()))
-        found = self._pipelines.pop(key, None) or self.model.open_pipeline(self.networks, options, self.megapixels)
-        self._pipelines[key] = found  # the latest last
-        while len(self._pipelines) > _PIPELINES:
-            del self._pipelines[next(iter(self._pipelines))]
+        key = _key(options)
+        found = self._pipelines.get(key) or self.model.open_pipeline(self.networks, options, self.megapixels)
+        with self._lock:
+            self._pipelines.pop(key, None)
+            self._pipelines[key] = found  # the latest last
+            while len(self._pipelines) > _PIPELINES:
+                del self._pipelines[next(iter(self._pipelines))]
         return found
+
+    def kept(self, options: Mapping[str, Any]) -> bool:
+        """Whether `pipeline` has it at hand."""
+        return _key(options) in self._pipelines
 
     @property
     def problem(self) -> str | None:
@@ -58,6 +71,10 @@ class Served:
             if batcher.breaker.open:
                 return f"network {batcher.title} {batcher.breaker.reason}"
         return None
+
+
+def _key(options: Mapping[str, Any]) -> tuple:
+    return tuple(sorted(options.items()))
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,7 @@ class Service:
     def __init__(self, models: Mapping[str, Served], limits: Limits) -> None:
         self.models = dict(models)
         self.limits = limits
+        self.arrivals = Arrivals(_ARRIVING * limits.queue, max(1, limits.queue // _ARRIVING) * limits.upload)
         self.draining = False
         self.under_way = 0
         self.accepted = 0
@@ -94,15 +112,29 @@ class Service:
         except KeyError:
             raise Refused(404, f"model '{name}' is not served here; served are: {', '.join(self.models)}") from None
 
-    def admit(self) -> Ticket:
-        """Take one of the places under way; whoever gets it calls `leave`. Raises Refused: 429 when all are taken."""
+    async def opened(self, served: Served, options: Mapping[str, Any]) -> Pipeline:
+        """`served.pipeline`, beside the loop where it has to be opened: one that reads a face model takes a while."""
+        if served.kept(options):
+            return served.pipeline(options)
+        return await self._in(self._host, lambda: served.pipeline(options))
+
+    def ticket(self) -> Ticket:
+        """For a request that begins now; it has no place in the queue yet. Raises as `admit` does."""
+        self._check_room()
+        return Ticket(time.monotonic() + self.limits.seconds, self.limits.seconds)
+
+    def admit(self, ticket: Ticket) -> None:
+        """Take a place of the queue for `ticket`, which gives it back by `leave`. Raises Refused: 429 when all are
+        taken, 503 when the server shuts down."""
+        self._check_room()
+        self.under_way += 1
+        self.accepted += 1
+
+    def _check_room(self) -> None:
         if self.draining:
             raise Refused(503, "the server is shutting down; try another one", 1)
         if self.under_way >= self.limits.queue:
             raise Refused(429, f"all {self.limits.queue} places of the queue are taken; try again", self._wait())
-        self.under_way += 1
-        self.accepted += 1
-        return Ticket(time.monotonic() + self.limits.seconds, self.limits.seconds)
 
     def leave(self, ticket: Ticket) -> None:
         ticket.withdraw()

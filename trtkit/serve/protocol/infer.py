@@ -37,14 +37,9 @@ async def infer(request: Request) -> Response:
     encoding = compression.known(request.headers.get("content-encoding", ""))
     wanted = compression.accepted(request.headers.get("accept-encoding", ""))
     header_length = request.headers.get(wire.HEADER_LENGTH)
-    ticket = service.admit()
-    handed_over = False
-    try:
-        body = await read_body(request, service.limits.upload, ticket)
-        handed_over = True
-    finally:
-        if not handed_over:
-            service.leave(ticket)
+    ticket = service.ticket()
+    body = await read_body(request, service.limits.upload, ticket, service.arrivals)
+    service.admit(ticket)
 
     others: list[Ticket] = []
 
@@ -129,8 +124,9 @@ async def _pipeline(
     pictures = arrays[PIPELINE_INPUT]
     try:
         for _ in range(pictures.size - 1):
-            others.append(service.admit())
-            others[-1].deadline = min(others[-1].deadline, ticket.deadline)
+            extra = Ticket(ticket.deadline, ticket.limit)
+            service.admit(extra)
+            others.append(extra)
         work = [
             service.picture(entry.served, pipeline, data, "the picture", suffix, one)
             for data, one in zip(pictures.reshape(-1), (ticket, *others), strict=True)

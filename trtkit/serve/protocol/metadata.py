@@ -74,9 +74,8 @@ async def config(request: Request) -> Response:
 async def index(request: Request) -> Response:
     """Every model with its state; {"ready": true} leaves out what is not ready."""
     service: Service = request.app.state.service
-    body = await read_body(
-        request, _INDEX_LIMIT, Ticket(time.monotonic() + service.limits.seconds, service.limits.seconds)
-    )
+    ticket = Ticket(time.monotonic() + service.limits.seconds, service.limits.seconds)
+    body = await read_body(request, _INDEX_LIMIT, ticket, service.arrivals)
     ready_only = _ready_only(body)
     found = []
     for entry in entries(service):
