@@ -218,12 +218,18 @@ def build(
     accept_loss: Annotated[
         bool, typer.Option("--accept-loss", help="Build INT8 even if it is past the tolerance in engines.yaml.")
     ] = False,
+    version_compatible: Annotated[
+        bool,
+        typer.Option(
+            "--version-compatible", help="An engine that any later TensorRT loads, its lean runtime in it (tensorrt)."
+        ),
+    ] = False,
     summary: Annotated[Path | None, typer.Option(help="Write the table to this file, as Markdown.")] = None,
 ) -> None:
     """Build engines for the GPUs you name; TensorRT-RTX needs no GPU for it."""
     from trtkit.report import building
 
-    wish = building.Wish(precision, builder, out, images, force, accept_loss)
+    wish = building.Wish(precision, builder, out, images, force, accept_loss, version_compatible)
     building.show(models or [], gpu or [], style, weights, wish, config, summary)
 
 

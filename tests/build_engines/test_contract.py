@@ -98,6 +98,8 @@ def argument_range(signature: str) -> tuple[int, int]:
 @pytest.mark.parametrize("which", MODULES)
 def test_every_trt_name_in_the_source_exists(which, usage):
     assert {"Builder", "OnnxParser", "NetworkDefinitionCreationFlag.STRONGLY_TYPED"} <= usage.chains
+    assert "BuilderFlag.VERSION_COMPATIBLE" in usage.chains
+    assert {"IBuilderConfig.set_flag", "Runtime.engine_host_code_allowed"} <= usage.members.keys()
     assert usage.chains - found_in(which, usage).keys() == set()
 
 

@@ -91,3 +91,33 @@ def test_a_missing_library_names_its_extra(tmp_path, monkeypatch, module, extra)
     builder = tensorrt.TensorRT(tmp_path) if module is tensorrt else tensorrt_rtx.TensorRTRTX()
     with pytest.raises(MissingComponent, match=rf"trtkit\[{extra}\]"):
         builder.version()
+
+
+def test_a_version_compatible_engine_is_tensorrt_s_and_has_a_key_of_its_own(tmp_path, config, machine):
+    machine(("8.6",), True)
+    plain = choose("auto", "a10", config.gpu("a10"), tmp_path)
+    for builder in ("auto", "tensorrt"):
+        chosen = choose(builder, "a10", config.gpu("a10"), tmp_path, version_compatible=True)
+        assert chosen.name == "tensorrt"
+        assert chosen.flags == plain.flags | {"version_compatible": True}
+
+
+@pytest.mark.parametrize(
+    ("builder", "capabilities", "words"),
+    [
+        (
+            "tensorrt-rtx",
+            ("8.6",),
+            "TensorRT-RTX builds no version-compatible engines: its package has no lean runtime",
+        ),
+        ("tensorrt", (), "this machine has no NVIDIA GPU"),
+        ("auto", (), "this machine has no NVIDIA GPU; build with --builder tensorrt on that GPU"),
+    ],
+)
+def test_what_cannot_be_made_version_compatible_is_refused_in_a_sentence(
+    tmp_path, config, machine, builder, capabilities, words
+):
+    machine(capabilities, True)
+    with pytest.raises(Mistake, match="--version-compatible cannot serve --gpu a10: ") as error:
+        choose(builder, "a10", config.gpu("a10"), tmp_path, version_compatible=True)
+    assert words in str(error.value)

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from trtkit.build_engines import trt_build
+from trtkit.build_engines import tensorrt, trt_build
+from trtkit.build_engines.log_lines import logger
 from trtkit.build_engines.tensorrt_rtx import CAPABILITIES, TensorRTRTX, module
 from trtkit.config import ShapeRange
 from trtkit.errors import CheckFailed, MissingComponent, Mistake, TrtkitError
@@ -171,3 +172,44 @@ def test_a_capability_the_module_does_not_know_is_named():
     config = SimpleNamespace(set_memory_pool_limit=lambda pool, size: None)
     with pytest.raises(MissingComponent, match=r"tensorrt_rtx 1.0 does not know compute capability 12.0"):
         trt_build._configure(old, config, trt_build.Request(Path("net.onnx"), "12.0", [], "fp16"))
+
+
+def test_tensorrt_rtx_has_the_flag_and_no_lean_runtime_to_put_into_an_engine(tmp_path, profiles):
+    """Why --version-compatible is refused for it before anything is parsed."""
+    path = tmp_path / "net.onnx"
+    path.write_bytes(image_network("fp16"))
+    with pytest.raises(CheckFailed) as error:
+        trt_build.build(module(), trt_build.Request(path, "8.6", profiles, "fp16", version_compatible=True))
+    assert "no engine came of it for sm86" in one_sentence(error)
+
+
+def test_a_version_compatible_build_sets_the_flag_and_says_so_in_the_manifest_s_flags():
+    trt = module()
+    config = trt.Builder(logger(trt)).create_builder_config()
+    request = trt_build.Request(Path("net.onnx"), "8.6", [], "fp16", version_compatible=True)
+    assert trt_build._configure(trt, config, request)["version_compatible"] is True
+    assert config.get_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    plain = trt.Builder(logger(trt)).create_builder_config()
+    assert "version_compatible" not in trt_build._configure(trt, plain, trt_build.Request(Path("x"), "8.6", [], "fp16"))
+    assert not plain.get_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+
+
+@pytest.mark.parametrize("host_code", [False, True])
+def test_the_engine_just_built_may_bring_its_runtime_only_where_that_was_asked_for(monkeypatch, host_code):
+    """On a fake Runtime: TensorRT's own does not run without its GPU."""
+    made = []
+
+    class Runtime:
+        engine_host_code_allowed = False
+
+        def __init__(self, _: object) -> None:
+            made.append(self)
+
+        def deserialize_cuda_engine(self, content: bytes) -> None:
+            return None
+
+    fake = SimpleNamespace(Runtime=Runtime)
+    monkeypatch.setattr(tensorrt, "logger", lambda trt: None)
+    with pytest.raises(CheckFailed, match="does not load on this GPU"):
+        tensorrt.inspect(fake, b"engine", host_code)
+    assert made[0].engine_host_code_allowed is host_code

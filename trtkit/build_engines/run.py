@@ -46,6 +46,7 @@ def build_engines(
     root: Path,
     builder: str = AUTO,
     force: bool = False,
+    version_compatible: bool = False,
     progress: Progress | None = None,
 ) -> list[Outcome]:
     """One Outcome for each GPU; GPUs of one compute capability share one file, which is built once, also by force."""
@@ -64,6 +65,7 @@ def build_engines(
                 root=root,
                 builder=builder,
                 force=force and capability not in done,
+                version_compatible=version_compatible,
                 progress=progress,
             )
         )
@@ -82,6 +84,7 @@ def build_engine(
     root: Path,
     builder: str = AUTO,
     force: bool = False,
+    version_compatible: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
     """Make the engine of `onnx` (in `precision`, with its manifest) for `gpu_name`, unless it is up to date.
@@ -96,7 +99,7 @@ def build_engine(
     settings = config.network(model, network)
     source = manifests.read_verified(onnx)
     _check_source(source, onnx, model, network, precision)
-    choice = choose(builder, gpu_name, gpu, root)
+    choice = choose(builder, gpu_name, gpu, root, version_compatible)
     if isinstance(choice, NoBuilder):
         return Outcome(onnx, "served by onnxruntime", source, f"{onnx}: {choice.sentence}", time.monotonic() - started)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trtkit.build_engines.builder import Builder
 from trtkit.build_engines.tensorrt import TensorRT
-from trtkit.build_engines.tensorrt_rtx import TensorRTRTX
+from trtkit.build_engines.tensorrt_rtx import NEVER_VERSION_COMPATIBLE, TensorRTRTX
 from trtkit.config import Gpu
 from trtkit.errors import Mistake
 from trtkit.optional import installed
@@ -24,13 +24,15 @@ class NoBuilder:
     sentence: str
 
 
-def choose(name: str, gpu_name: str, gpu: Gpu, root: Path) -> Builder | NoBuilder:
+def choose(name: str, gpu_name: str, gpu: Gpu, root: Path, version_compatible: bool = False) -> Builder | NoBuilder:
     """Pick the builder for --builder `name` and --gpu `gpu_name`.
 
     'auto' is TensorRT where it is installed and this machine has a GPU of the target's capability, else
     TensorRT-RTX, else NoBuilder (V100; H100 and H200 without TensorRT). Raises Mistake if `name` is unknown or
-    names a builder that cannot build for this GPU here.
+    names a builder that cannot build for this GPU here, and if none can make a `version_compatible` engine.
     """
+    if version_compatible:
+        return _version_compatible(name, gpu_name, gpu, TensorRT(root, version_compatible=True))
     builders: dict[str, Builder] = {TensorRT.name: TensorRT(root), TensorRTRTX.name: TensorRTRTX()}
     if name == AUTO:
         return _best(builders, gpu_name, gpu)
@@ -40,6 +42,19 @@ def choose(name: str, gpu_name: str, gpu: Gpu, root: Path) -> Builder | NoBuilde
     if refusal is not None:
         raise Mistake(f"--builder {name} cannot serve --gpu {gpu_name}: {refusal}; use --builder {AUTO}")
     return builders[name]
+
+
+def _version_compatible(name: str, gpu_name: str, gpu: Gpu, builder: TensorRT) -> Builder:
+    if name == TensorRTRTX.name:
+        refusal: str | None = NEVER_VERSION_COMPATIBLE
+    else:
+        refusal = builder.refusal(gpu.compute_capability)
+    if refusal is not None:
+        raise Mistake(
+            f"--version-compatible cannot serve --gpu {gpu_name}: {refusal}; "
+            "build with --builder tensorrt on that GPU, or leave the option out"
+        )
+    return builder
 
 
 def _best(builders: dict[str, Builder], gpu_name: str, gpu: Gpu) -> Builder | NoBuilder:

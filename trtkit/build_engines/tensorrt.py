@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,13 +30,17 @@ def module() -> ModuleType:
 
 
 class TensorRT:
-    """See Builder. `root` is the artifacts' root, under which kernel times are kept from build to build."""
+    """See Builder. `root` is the artifacts' root, under which kernel times are kept from build to build;
+    `version_compatible`: see trt_build.Request."""
 
     name = "tensorrt"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, version_compatible: bool = False) -> None:
         self.root = root
+        self.version_compatible = version_compatible
         self.flags: dict[str, Any] = {**trt_build.COMMON_FLAGS, "hardware_compatibility": "SAME_COMPUTE_CAPABILITY"}
+        if version_compatible:
+            self.flags["version_compatible"] = True
 
     def version(self) -> str:
         return installed_version(self.name) or str(module().__version__)
@@ -59,13 +64,20 @@ class TensorRT:
     ) -> Built:
         trt = module()
         cache = timing_cache_path(self.root, self.version(), capability)
-        request = trt_build.Request(onnx_path, capability, profiles, precision, cache, lambda: current_gpu(capability))
-        return trt_build.build(trt, request, progress, lambda engine: inspect(trt, engine))
+        on_device = partial(current_gpu, capability)
+        compatible = self.version_compatible
+        request = trt_build.Request(onnx_path, capability, profiles, precision, cache, on_device, compatible)
+        return trt_build.build(trt, request, progress, lambda engine: inspect(trt, engine, compatible))
 
 
-def inspect(trt: Any, content: bytes) -> PrecisionShare | None:
-    """Deserialize an engine on the current GPU and count its layers' precisions. Raises CheckFailed."""
+def inspect(trt: Any, content: bytes, host_code: bool = False) -> PrecisionShare | None:
+    """Deserialize an engine on the current GPU and count its layers' precisions. Raises CheckFailed.
+
+    `host_code`: it carries a lean runtime, which is executed with it.
+    """
     runtime = trt.Runtime(logger(trt))
+    if host_code:
+        runtime.engine_host_code_allowed = True
     engine = runtime.deserialize_cuda_engine(content)
     if engine is None:  # never let it escape as None (NVIDIA/TensorRT#2105)
         raise CheckFailed("the engine that was just built does not load on this GPU, so nothing of it is kept")

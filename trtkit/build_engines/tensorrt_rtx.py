@@ -16,6 +16,11 @@ from trtkit.optional import installed, need
 CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0")
 """What it builds for. Its runtime leaves 7.5 out of its own list: such an engine is built, not executed."""
 
+NEVER_VERSION_COMPATIBLE = (
+    "TensorRT-RTX builds no version-compatible engines: its package has no lean runtime to put in"
+)
+"""It has the flag, and then asks for a libnvinfer_lean that NVIDIA does not ship with it."""
+
 _PURPOSE = "building with TensorRT-RTX"
 
 

@@ -42,7 +42,8 @@ COMMON_FLAGS: dict[str, Any] = {
 class Request:
     """What to build. `capability` is the target's, e.g. '8.6'; `timing_cache` the file to keep times in, if any.
 
-    `on_device` makes the GPU to build on current in the building thread, where one is needed.
+    `on_device` makes the GPU to build on current in the building thread, where one is needed. `version_compatible`:
+    the engine carries the lean runtime of the version that builds it, and any later TensorRT loads it.
     """
 
     onnx_path: Path
@@ -51,6 +52,7 @@ class Request:
     precision: Precision
     timing_cache: Path | None = None
     on_device: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+    version_compatible: bool = False
 
 
 def build(
@@ -150,6 +152,9 @@ def _configure(trt: Any, config: Any, request: Request) -> dict[str, Any]:
         flags["hardware_compatibility"] = "SAME_COMPUTE_CAPABILITY"
     else:
         flags["hardware_compatibility"] = "NONE"
+    if request.version_compatible:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+        flags["version_compatible"] = True
     if request.timing_cache is not None:
         attach_timing_cache(config, request.timing_cache)
     return flags

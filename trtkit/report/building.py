@@ -39,6 +39,7 @@ class Wish:
     images: Path | None
     force: bool
     accept_loss: bool
+    version_compatible: bool = False
 
 
 def show(
@@ -115,6 +116,7 @@ def _build_model(
                     root=wish.out,
                     builder=wish.builder,
                     force=wish.force,
+                    version_compatible=wish.version_compatible,
                     progress=progress,
                 )
                 outcomes |= dict(zip(chosen, made, strict=True))
