@@ -2,19 +2,31 @@
 # Everything that only a machine with an NVIDIA GPU can show, with one command, from the repository's root:
 #   tests/gpu/run_all.sh [OUT]        figures and logs go to OUT (default: build/gpu)
 # Needs: pip install -e '.[cuda]' pytest; torch for its tests and as a peer; compute-sanitizer from the CUDA toolkit.
+# LARGE=FOLDER: soak and bench the networks whose NETWORK.skeleton.onnx lie there, on random weights (random_weights.py),
+# in place of the one in the package. REQUESTS, SOAK_SECONDS, ROUNDS and EACH make it shorter.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:-build/gpu}
 mkdir -p "$out"
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 failed=0
 step() { # step NAME COMMAND...
   local name=$1; shift
-  echo "== $name"
+  echo "== $name ($SECONDS s so far)"
   if ! "$@" 2>&1 | tee "$out/$name.log" | tail -n "${LINES_SHOWN:-25}"; then failed=1; echo "== $name FAILED"; fi
 }
+bench() { # bench NETWORK OPTIONS...
+  local network=$1; shift
+  step "bench-$network" python3 -m trtkit.cli bench run "$network" --backend cuda --batch 1 --batch 8 \
+    --rounds "${ROUNDS:-8}" --each "${EACH:-16}" --json "$out/bench-$network.json" --chart "$out/bench-$network.png" "$@"
+}
+soak() { # soak NAME OPTIONS...
+  local name=$1; shift
+  step "$name" python3 -m tests.gpu.soak --requests "${REQUESTS:-100000}" "$@"
+}
 step doctor python3 -m trtkit.cli doctor
-step tests python3 -m pytest -m gpu tests/runtime
-step soak python3 -m tests.gpu.soak --requests "${REQUESTS:-100000}"
+step tests python3 -m pytest -m gpu -p no:cacheprovider tests/runtime
+soak soak
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck initcheck; do
     step "$tool" compute-sanitizer --tool "$tool" --error-exitcode 9 python3 -m tests.gpu.small
@@ -22,5 +34,18 @@ if command -v compute-sanitizer >/dev/null; then
 else
   echo "== compute-sanitizer is not here; it comes with the CUDA toolkit"
 fi
-step bench python3 -m trtkit.cli bench run cv_unet --backend cuda --json "$out/bench.json" --chart "$out/bench.png"
+if [ -n "${LARGE:-}" ]; then
+  for skeleton in "$LARGE"/*.skeleton.onnx; do
+    model=$(basename "$skeleton" .skeleton.onnx) network=matting
+    if [ "$model" = dct_net ]; then network=background; fi
+    mkdir -p "$work/$model"
+    python3 -m tests.gpu.random_weights "$skeleton" "$work/$model/$network.fp16.onnx" "$work/$model.safetensors"
+  done
+  bench cv_unet --weights "$work/cv_unet.safetensors" --artifacts "$work"
+  bench dct_net --weights "$work/dct_net.safetensors" --artifacts "$work" --size 720 --no-faces
+  soak soak-large --model cv_unet --artifacts "$work" --side 256 --seconds "${SOAK_SECONDS:-600}"
+else
+  bench cv_unet
+fi
+echo "== $SECONDS s in all"
 exit $failed

@@ -20,16 +20,17 @@ from trtkit.runtime.cpu import CpuBackend
 from trtkit.runtime.cuda_api import DeviceTooSmall
 from trtkit.runtime.gpu import GpuBackend
 
+from .test_ort_form import two_levels
 from .toy_network import PROFILES, toy_network
 
 pytestmark = pytest.mark.gpu
 
 
-def open_toy(slots: int = 3, **options) -> GpuBackend:
+def open_toy(slots: int = 3, content: bytes | None = None, **options) -> GpuBackend:
     from trtkit.runtime.ort_cuda import OrtCudaEngine
     from trtkit.runtime.pycuda_api import PyCuda
 
-    content = toy_network()
+    content = content or toy_network()
     return GpuBackend("cuda", 0, PyCuda, lambda place: OrtCudaEngine(content, place, PROFILES, **options), slots)
 
 
@@ -64,6 +65,59 @@ def test_it_gives_what_the_cpu_gives(toy):
             assert found.dtype == np.uint8
             assert np.abs(found.astype(int) - expected).max() <= 1
     assert toy.notes == []
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_the_quick_form_gives_what_the_exported_one_gives_at_every_shape_again_and_again(lasting):
+    content = two_levels(half=True).SerializeToString()
+    kinds = [(n, side) for n in (8, 1, 3, 5) for side in (64, 32, 48)]
+    found: dict[tuple, np.ndarray] = {}
+    with open_toy(content=content, quick=False, graphs=False) as plain:
+        expected = {kind: plain.run(picture(*kind))["map"] for kind in kinds}
+    with open_toy(content=content, multiple_of=4, lasting=lasting) as quick:
+        for _ in range(4):  # what other shapes make or drop must not disturb a graph
+            for kind in kinds:
+                again = quick.run(picture(*kind))["map"]
+                assert np.array_equal(found.setdefault(kind, again), again)
+        assert quick.notes == []
+    for kind in kinds:
+        assert np.abs(found[kind].astype(int) - expected[kind]).max() <= 2
+        assert expected[kind].std() > 5
+
+
+def test_graphs_of_more_shapes_than_are_kept_come_and_go(toy):
+    """Their memory goes with them: the second round takes nothing more."""
+    from trtkit.runtime.ort_cuda import MOST_SHAPES
+
+    content = two_levels(half=True).SerializeToString()
+    with open_toy(slots=1, content=content) as backend:
+        free = []
+        for _ in range(3):
+            for n in range(1, 9):
+                for side in (32, 40, 48):
+                    for _ in range(2):
+                        backend.run(picture(n, side))
+            free.append(free_bytes())
+        assert 8 * 3 > MOST_SHAPES
+        assert free[1] == free[2]
+        assert backend.notes == []
+
+
+def test_a_caller_who_waits_alone_is_the_guest(toy):
+    toy.warm_up({"image": (1, 64, 64, 3)})
+    device, seen = toy._device, []
+    enter, begin = device.enter, toy._begin
+    device.enter = lambda: seen.append(enter()) or seen[-1]
+    toy._begin = lambda *arguments: seen.append("owner") or begin(*arguments)
+    try:
+        with toy.lease({"image": (1, 64, 64, 3)}) as lease:
+            lease.inputs["image"][...] = picture(1)["image"]
+            assert np.array_equal(lease.run()["map"], toy.run(picture(1))["map"])
+            assert seen == [True, True]
+            toy.submit(picture(1)).result()
+        assert seen == [True, True, "owner"]
+    finally:
+        del device.enter, toy._begin
 
 
 def test_graphs_give_what_plain_runs_give_bit_for_bit(toy):
