@@ -83,6 +83,8 @@ function modelChanged() {
   const without = composes ? model.options.filter(({ kind }) => kind === "colour").map(({ name }) => name) : [];
   fill($("options"), model, without);
   $("backgrounds").hidden = !composes;
+  const notes = model.notes.map((note) => Object.assign(document.createElement("li"), { textContent: note }));
+  $("notes").replaceChildren(...notes);
   $("save-as-field").hidden = !model.answers[0].startsWith("image/");
   settingsChanged();
 }
@@ -90,9 +92,8 @@ function modelChanged() {
 function settings() {
   const name = chosenName();
   const model = served.models[name];
-  const background = $("backgrounds").hidden ? null : backgrounds.chosen;
   const options = read($("options"), model, true);
-  return { name, model, options, limits: served.limits, background, type: $("save-as").value };
+  return { name, model, options, limits: served.limits, background: backgrounds.chosen, type: $("save-as").value };
 }
 
 function settingsChanged() {

@@ -30,6 +30,7 @@ export function within(width, height, longest) {
 }
 
 export function bytes(count) {
-  if (count < 1000) return `${count} B`;
-  return count < 1e6 ? `${(count / 1e3).toFixed(count < 1e4 ? 1 : 0)} kB` : `${(count / 1e6).toFixed(1)} MB`;
+  // With spaces that no line is broken at.
+  if (count < 1000) return `${count}\u00a0B`;
+  return count < 1e6 ? `${(count / 1e3).toFixed(count < 1e4 ? 1 : 0)}\u00a0kB` : `${(count / 1e6).toFixed(1)}\u00a0MB`;
 }

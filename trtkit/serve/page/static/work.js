@@ -132,7 +132,7 @@ export function makeItem(file, settings, changed) {
     const size = `${sent.width} × ${sent.height}`;
     if (!sent.blob) return `${size} · ${bytes(file.size)} sent`;
     const down = Math.round((1 - sent.blob.size / file.size) * 100);
-    const saved = `${size} · ${bytes(sent.blob.size)} sent instead of ${bytes(file.size)}${down > 0 ? ` (−${down} %)` : ""}`;
+    const saved = `${size} · ${bytes(sent.blob.size)} sent instead of ${bytes(file.size)}${down > 0 ? ` (−${down}\u00a0%)` : ""}`;
     return sent.why === "limit" ? `${saved}, shrunk to ${sent.sentWidth} × ${sent.sentHeight}: the server's limit` : saved;
   }
 
