@@ -86,7 +86,7 @@ def test_the_quick_form_gives_what_the_exported_one_gives_at_every_shape_again_a
 
 
 def test_graphs_of_more_shapes_than_are_kept_come_and_go(toy):
-    """Their memory goes with them: the second round takes nothing more."""
+    """Their memory goes with them: after the second round the third takes nothing more."""
     from trtkit.runtime.ort_cuda import MOST_SHAPES
 
     content = two_levels(half=True).SerializeToString()
@@ -98,8 +98,8 @@ def test_graphs_of_more_shapes_than_are_kept_come_and_go(toy):
                     for _ in range(2):
                         backend.run(picture(n, side))
             free.append(free_bytes())
-        assert 8 * 3 > MOST_SHAPES
-        assert free[1] == free[2]
+        assert MOST_SHAPES < 8 * 3
+        assert free[2] > free[1] - (2 << 20)
         assert backend.notes == []
 
 
