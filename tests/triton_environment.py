@@ -28,7 +28,7 @@ import trtkit
 from tests.foreign_environment import interpreter
 
 # protobuf reads config.pbtxt by the client's own message definitions.
-_CLIENT = ("tritonclient[http]==2.73.0", "protobuf==6.33.2", "pytest==9.2.0")
+_CLIENT = ("tritonclient[http]==2.73.0", "protobuf==6.33.5", "pytest==9.2.0")
 # What trtkit's runtime needs. With NumPy 2 the Python backend of tritonserver 2.51 returns empty tensors
 # (python_backend #384, mended in a later release).
 _TRTKIT = ("numpy==1.26.4", "onnxruntime==1.23.2", "opencv-python-headless==4.11.0.86", "pillow==12.0.0")
