@@ -7,14 +7,22 @@ from collections.abc import Iterator, Mapping
 from trtkit.config import NetworkConfig
 
 
-def excesses(figures: Mapping[str, float], settings: NetworkConfig, precision: str = "int8") -> list[str]:
-    """What passes its tolerance, a phrase each; `figures` are accuracy.summary's. Empty: close enough."""
-    return [phrase for phrase, passed in _compared(figures, settings, precision) if not passed]
+def excesses(
+    figures: Mapping[str, float], settings: NetworkConfig, precision: str = "int8", relative: bool = False
+) -> list[str]:
+    """What passes its tolerance, a phrase each; `figures` are accuracy.summary's. Empty: close enough. `relative`: the
+    tolerance is a share of the output's reach."""
+    return [phrase for phrase, passed in _compared(figures, settings, precision, relative) if not passed]
 
 
-def _compared(figures: Mapping[str, float], settings: NetworkConfig, precision: str) -> Iterator[tuple[str, bool]]:
+def _compared(
+    figures: Mapping[str, float], settings: NetworkConfig, precision: str, relative: bool
+) -> Iterator[tuple[str, bool]]:
     mean = settings.tolerance.get(precision)  # type: ignore[call-overload]
-    if mean is not None:
+    if mean is not None and relative:
+        found = figures["mae_percent"]
+        yield f"a mean error of {found:.3g} % of the output's reach (at most {100 * mean:g} %)", found <= 100 * mean
+    elif mean is not None:
         yield f"a mean error of {figures['mae']:.2f} grey levels (at most {mean:g})", figures["mae"] <= mean
     if precision != "int8":
         return

@@ -13,6 +13,7 @@ from trtkit.calib import collect, form, images, judge, key, placement, scales, s
 from trtkit.calib.images import ImageSet
 from trtkit.calib.scales import Scales, TensorRange
 from trtkit.calib.sensitivity import LayerCost
+from trtkit.calib.standing import check_quantized
 from trtkit.calib.target import Target
 from trtkit.calib.thresholds import Method
 from trtkit.errors import CheckFailed, Mistake
@@ -58,6 +59,7 @@ def calibrate(target: Target, wish: Wish, progress: Progress = lambda what, done
     it; no scales are written then.
     """
     began = time.perf_counter()
+    check_quantized(target)
     chosen = _images(target, wish)
     onnx_sha256 = target.exact.manifest.came_out.sha256
     wanted = key.key_of(target.model, target.spec, onnx_sha256, chosen.hashes, target.size, wish.method)

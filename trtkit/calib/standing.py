@@ -10,9 +10,20 @@ from trtkit.files import sha256
 from trtkit.manifest import Manifest
 
 
+def check_quantized(target: Target) -> None:
+    """Raise Mistake if engines.yaml does not state INT8 for the network."""
+    stated = target.settings.precisions
+    if "int8" not in stated:
+        raise Mistake(
+            f"{target.name} has no INT8 form, since engines.yaml states {', '.join(stated)} alone for it; leave int8 "
+            f"out, as in: trtkit export {target.model.called} --precision {stated[0]}"
+        )
+
+
 def int8_form(target: Target) -> Manifest:
     """The manifest of the Q/DQ ONNX at `target.onnx('int8')`. Raises Mistake, with the command that makes it, if there
     is none, if its scales are another network's, or if they were placed by another block list."""
+    check_quantized(target)
     path, command = target.onnx("int8"), target.calibrate_command
     if not target.scales.is_file() or not path.is_file():
         raise Mistake(f"{target.name} has no INT8 scales under {target.root}; make them with: {command}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def _ensure(target: Target, precision: Precision | str) -> None:
 def _accuracy(
     target: Target, reference: Backend, others: dict[str, Loaded], images: ImageSet, progress: Progress
 ) -> dict[str, Summary]:
-    output = target.spec.outputs[0]
+    output = _first_output(target)
     rows: dict[str, dict[str, dict[str, float]]] = {name: {} for name in others}
     for number, (name, pixels) in enumerate(zip(images.hashes, images.pixels(), strict=True)):
         arrays = target.model.sample_inputs(target.spec.name, [pixels], target.size)
@@ -108,6 +108,12 @@ def _accuracy(
     if summaries and output.channels is not None:
         _show_worst(target, reference, others, images, summaries, output)
     return summaries
+
+
+def _first_output(target: Target) -> TensorSpec:
+    """Maps of numbers are judged as numbers, also where they mean colours."""
+    output = target.spec.outputs[0]
+    return replace(output, channels=None) if target.spec.relative else output
 
 
 def _show_worst(

@@ -82,7 +82,7 @@ def _print(printer: Console, target: Target, found: Evaluation) -> None:
     slowest = next(iter(record.forms))
     shown = table("precision", f"speed, x {slowest}", "ms a run", "against FP32", "tolerance")
     for name, form in record.forms.items():
-        excesses = judge.excesses(form.figures, target.settings, name) if form.figures else []
+        excesses = judge.excesses(form.figures, target.settings, name, target.spec.relative) if form.figures else []
         shown.add_row(
             name,
             f"{record.forms[slowest].seconds / form.seconds:.2f}",
@@ -105,7 +105,7 @@ def _print(printer: Console, target: Target, found: Evaluation) -> None:
         )
     for precision, summary in found.summaries.items():
         printer.print(
-            f"{precision}: worst image {summary.worst}, {summary.per_image[summary.worst]:.2f} on average off"
+            f"{precision}: worst image {summary.worst}, {summary.per_image[summary.worst]:.3g} on average off"
         )
     if found.summaries and target.worst_picture.is_file():
         printer.print(f"worst image side by side: {target.worst_picture}")
