@@ -163,5 +163,5 @@ class Confirm:
         return loss, {
             "seen": float((top > 0)[shown].float().mean()),
             "ghosts": float((top > 0)[~shown].float().mean()),
-            "pixels": float(away.mean()),
+            "pixels": float(away.detach().mean()),
         }

@@ -22,7 +22,7 @@ from trtkit.models.hrn.specs import NETWORKS
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory) -> Path:
-    """The official files of narrow networks; those whose width is fixed are as wide as they are."""
+    """The official files of narrow networks."""
     folder = tmp_path_factory.mktemp("snapshot")
     (folder / "face_alignment").mkdir()
 
@@ -39,10 +39,10 @@ def snapshot(tmp_path_factory) -> Path:
     }
     torch.save(main, folder / "pytorch_model.pt")
     torch.save({"generator": state(DeRetouchNet(4))}, folder / "de_retouching_model.pth")
-    landmarks = {f"module.{name}": tensor for name, tensor in state(Landmarks106()).items()}
+    landmarks = {f"module.{name}": tensor for name, tensor in state(Landmarks106(8)).items()}
     torch.save({"state_dict": landmarks, "epoch": 7}, folder / "large_base_net.pth")
     torch.save(state(RetinaFace(4)), folder / "retinaface_resnet50_2020-07-20_old_torch.pth")
-    torch.save(state(S3FD()), folder / "face_alignment" / "s3fd-619a316812.pth")
+    torch.save(state(S3FD(4)), folder / "face_alignment" / "s3fd-619a316812.pth")
     fan = FAN(4, 16).eval()
     fan.load_state_dict(state(fan))
     traced = torch.jit.trace(fan, torch.zeros(1, 3, 256, 256))
@@ -66,6 +66,12 @@ def test_archive_of_a_script_gives_the_same_network(snapshot):
     module = load_source("fan", snapshot)
     wanted = random_state(module.state_dict())
     assert all(torch.equal(tensor, wanted[name].to(tensor.dtype)) for name, tensor in module.state_dict().items())
+
+
+@pytest.mark.parametrize("stacks", [1, 3])
+def test_stacks_of_fan_are_read_off_its_file(stacks, tmp_path):
+    save_file(random_state(FAN(stacks, 16).state_dict()), tmp_path / "fan.safetensors")
+    assert load_source("fan", tmp_path).stacks == stacks
 
 
 def test_exported_form_of_net_recon_is_the_network_on_bytes():
