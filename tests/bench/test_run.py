@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,10 +21,15 @@ from trtkit.errors import Mistake
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    photo = tmp_path_factory.mktemp("photo") / "noise.jpg"
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photo") / "noise.jpg"
     pixels = np.random.default_rng(0).integers(0, 256, (180, 240, 3), np.uint8)
-    photo.write_bytes(cv2.imencode(".jpg", cv2.blur(pixels, (9, 9)))[1].tobytes())
+    path.write_bytes(cv2.imencode(".jpg", cv2.blur(pixels, (9, 9)))[1].tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(photo: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
     root = tmp_path_factory.mktemp("artifacts")
     return bench_run(Settings(backend="cpu", batches=(1, 2), size=64, rounds=1, each=2, photo=photo, root=root))
 
@@ -64,6 +70,14 @@ def test_the_chart_is_a_picture_with_a_bar_for_each(report, tmp_path: Path):
     image = cv2.imdecode(np.frombuffer(draw(report), np.uint8), cv2.IMREAD_COLOR)
     assert image.shape[1] == 1000
     assert (image != 255).any()
+
+
+@pytest.mark.parametrize("no_faces", [False, True])
+def test_dct_net_s_files_are_done_without_looking_for_faces_where_that_is_asked_for(photo, tmp_path, no_faces):
+    asked = Settings("dct_net", "cpu", batches=(1,), size=64, rounds=1, each=1, photo=photo, root=tmp_path, peers=False)
+    stages = bench_run(replace(asked, no_faces=no_faces)).files[OURS].stages
+    assert stages.keys() >= {"decode", "encode"}
+    assert ("faces" in stages) is not no_faces
 
 
 @pytest.mark.parametrize("wrong", [{"rounds": 0}, {"each": 0}, {"batches": ()}, {"batches": (0,)}])
