@@ -179,6 +179,19 @@ def test_a_cut_out_stands_before_a_colour_or_ones_own_picture(visit, server):
     assert page.input_value("#save-as") == "image/png"
 
 
+def test_what_the_browser_cannot_show_is_sent_as_it_is(visit, server):
+    """Chromium reads no TIFF: the server's own cut-out is shown, and put before the background."""
+    page = visit(server.url)
+    page.get_by_label("Blue", exact=True).check()
+    data = photo(60, 90, kind="TIFF")
+    page.set_input_files("#files", [_file("scan.tif", data, "image/tiff")])
+    _cards(page, "done", 1)
+    name, saved = _saved(page, ".download")
+    assert name == "scan.cutout.png"
+    expected = alone(data, background="#2563eb")
+    assert np.abs(pixels(saved)[..., :3].astype(int) - expected).mean() < 1
+
+
 def test_pictures_are_dropped_pasted_or_chosen(visit, server):
     page = visit(server.url)
     give = """([how, name, bytes]) => {

@@ -72,19 +72,24 @@ async function compose({ file, matte, background, matteOnly, type }) {
   }
   picture.close();
   canvas.putImageData(pixels, 0, 0);
-  if (background && !matteOnly) await putBehind(canvas, background, width, height);
+  if (background) await putBehind(canvas, background, width, height);
   return finished(canvas, type);
 }
 
-/** The answer `result` as an image of `type` at width × height: {blob}; without `type`, as it is: {preview}. */
-async function convert({ result, type, width, height }) {
-  if (type && type === result.type) {
-    const { width: w, height: h } = await sizeOf(result);
-    if (w === width && h === height) return [{ blob: result }, []];
-  }
+/**
+ * The answer `result`, over `background`: {preview}, or with `type` {blob} of that type at width × height, by default
+ * its own.
+ */
+async function convert({ result, background, type, width, height }) {
   const picture = await createImageBitmap(result);
-  const size = type ? [width, height] : within(picture.width, picture.height, PREVIEW);
-  return finished(drawn(picture, ...size), type);
+  const whole = [width ?? picture.width, height ?? picture.height];
+  const same = whole[0] === picture.width && whole[1] === picture.height;
+  if (type === result.type && same && !background) return [{ blob: result }, []];
+  const size = type ? whole : within(picture.width, picture.height, PREVIEW);
+  const canvas = drawn(picture, ...size);
+  picture.close();
+  if (background) await putBehind(canvas, background, ...size);
+  return finished(canvas, type);
 }
 
 async function finished(canvas, type) {
@@ -109,13 +114,6 @@ async function grey(blob, width, height, exactly = false) {
   const { data } = drawn(picture, ...size).getImageData(0, 0, ...size);
   picture.close();
   return [Uint8Array.from({ length: size[0] * size[1] }, (_, i) => data[i * 4]), ...size];
-}
-
-async function sizeOf(blob) {
-  const picture = await createImageBitmap(blob);
-  const { width, height } = picture;
-  picture.close();
-  return { width, height };
 }
 
 async function putBehind(context, background, width, height) {

@@ -103,28 +103,29 @@ export function makeItem(file, settings, changed) {
 
   async function show() {
     if (answer.type === "application/zip") return item.card.show(await showFiles(await unzip(answer), file.name));
-    const { preview } = composes()
-      ? await studio("compose", { file, matte: answer, background: settings().background, matteOnly: matteOnly() })
-      : await studio("convert", { result: answer });
+    const { preview } = await made();
     item.card.after(sent?.preview, preview);
   }
 
+  /** Another background, where the result has one. */
   async function recompose() {
-    if (item.state === "done" && composes()) await show();
+    if (item.state === "done" && item.used.model.useful?.matte) await show();
   }
 
-  /** {name, blob} of the result at the picture's own size. */
+  /** The result as the studio makes it: {preview}, or {blob} of `type` at the picture's own size. */
+  function made(type) {
+    const background = item.used.model.useful?.matte && !matteOnly() ? settings().background : null;
+    if (type === "image/jpeg" && item.used.model.useful?.matte && !background && !matteOnly()) type = "image/png";
+    if (composes()) return studio("compose", { file, matte: answer, background, matteOnly: matteOnly(), type });
+    const [width, height] = sent?.why === "limit" ? [sent.sentWidth, sent.sentHeight] : [sent?.width, sent?.height];
+    return studio("convert", { result: answer, background, type, width, height });
+  }
+
+  /** {name, blob} of the result. */
   async function save() {
-    const { background, type: wanted } = settings();
+    const blob = answer.type === "application/zip" ? answer : (await made(settings().type)).blob;
     const stem = (file.name || "picture").replace(/\.[^.]*$/, "");
-    const named = (blob) => ({ name: `${stem}.${item.used.model.result}.${SUFFIXES[blob.type] ?? "bin"}`, blob });
-    if (!sent || answer.type === "application/zip") return named(answer);
-    if (composes()) {
-      const type = wanted === "image/jpeg" && !background && !matteOnly() ? "image/png" : wanted;
-      return named((await studio("compose", { file, matte: answer, background, matteOnly: matteOnly(), type })).blob);
-    }
-    const [width, height] = sent.why === "limit" ? [sent.sentWidth, sent.sentHeight] : [sent.width, sent.height];
-    return named((await studio("convert", { result: answer, type: wanted, width, height })).blob);
+    return { name: `${stem}.${item.used.model.result}.${SUFFIXES[blob.type]}`, blob };
   }
 
   function told() {
