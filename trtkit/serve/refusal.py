@@ -28,7 +28,7 @@ def as_refusal(error: BaseException) -> Refused:
     if isinstance(error, Refused):
         return error
     if isinstance(error, TooManyPixels):
-        return Refused(413, str(error))
+        return Refused(413, f"{error.found}; send a smaller one")
     if isinstance(error, Mistake):
         return Refused(400, str(error))
     if isinstance(error, MissingComponent):

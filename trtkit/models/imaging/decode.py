@@ -37,7 +37,12 @@ _DAMAGED = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, E
 
 
 class TooManyPixels(Mistake):
-    """The header says more pixels than the limit; none was decoded."""
+    """The header says more pixels than the limit; none was decoded. `found` says it without what mends it: that is
+    not the same thing on the command line and for a server's client."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"{found}; make it smaller or raise --max-megapixels")
+        self.found = found
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def decode_bytes(
     if width * height > limit_megapixels * 1e6:
         raise TooManyPixels(
             f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels, over the limit of "
-            f"{limit_megapixels:g}; make it smaller or raise --max-megapixels"
+            f"{limit_megapixels:g}"
         )
     if reason := flaw(data, header.format or ""):
         raise Mistake(f"{name} is cut short or damaged ({reason}); copy or download it again")
