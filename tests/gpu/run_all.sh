@@ -8,6 +8,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:-build/gpu}
 mkdir -p "$out"
+out=$(realpath "$out") here=$PWD
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 failed=0
 step() { # step NAME COMMAND...
@@ -17,12 +18,12 @@ step() { # step NAME COMMAND...
 }
 bench() { # bench NETWORK OPTIONS...
   local network=$1; shift
-  step "bench-$network" python3 -m trtkit.cli bench run "$network" --backend cuda --batch 1 --batch 8 \
+  step "bench-$network" env -C "$work" PYTHONPATH="$here:${PYTHONPATH:-}" python3 -m trtkit.cli bench run "$network" --backend cuda --batch 1 --batch 8 \
     --rounds "${ROUNDS:-8}" --each "${EACH:-16}" --json "$out/bench-$network.json" --chart "$out/bench-$network.png" "$@"
 }
 soak() { # soak NAME OPTIONS...
   local name=$1; shift
-  step "$name" python3 -m tests.gpu.soak --requests "${REQUESTS:-100000}" "$@"
+  step "$name" env -C "$work" PYTHONPATH="$here:${PYTHONPATH:-}" python3 -m tests.gpu.soak --requests "${REQUESTS:-100000}" "$@"
 }
 step doctor python3 -m trtkit.cli doctor
 step tests python3 -m pytest -m gpu -p no:cacheprovider tests/runtime
@@ -35,7 +36,21 @@ else
   echo "== compute-sanitizer is not here; it comes with the CUDA toolkit"
 fi
 if [ -n "${LARGE:-}" ]; then
-  for skeleton in "$LARGE"/*.skeleton.onnx; do
+  # engines.yaml allows four pictures of dct_net at once; here eight are wanted.
+  python3 - "$work/engines.yaml" <<'PYTHON'
+import sys
+
+import yaml
+
+from trtkit import config
+
+settings = config.load().model_dump(by_alias=True)
+most = {"min": [1, 16, 16, 3], "opt": [1, 720, 720, 3], "max": [8, 736, 1312, 3]}
+settings["models"]["dct_net"]["networks"]["background"]["profiles"] = [{"image": most}]
+with open(sys.argv[1], "w", encoding="utf-8") as stream:
+    yaml.safe_dump(settings, stream)
+PYTHON
+  for skeleton in "$(realpath "$LARGE")"/*.skeleton.onnx; do
     model=$(basename "$skeleton" .skeleton.onnx) network=matting
     if [ "$model" = dct_net ]; then network=background; fi
     mkdir -p "$work/$model"
