@@ -28,13 +28,6 @@ soak() { # soak NAME OPTIONS...
 step doctor python3 -m trtkit.cli doctor
 step tests python3 -m pytest -m gpu -p no:cacheprovider tests/runtime
 soak soak
-if command -v compute-sanitizer >/dev/null; then
-  for tool in memcheck initcheck; do
-    step "$tool" compute-sanitizer --tool "$tool" --error-exitcode 9 python3 -m tests.gpu.small
-  done
-else
-  echo "== compute-sanitizer is not here; it comes with the CUDA toolkit"
-fi
 if [ -n "${LARGE:-}" ]; then
   # engines.yaml allows four pictures of dct_net at once; here eight are wanted.
   python3 - "$work/engines.yaml" <<'PYTHON'
@@ -61,6 +54,13 @@ PYTHON
   soak soak-large --model cv_unet --artifacts "$work" --side 256 --seconds "${SOAK_SECONDS:-600}"
 else
   bench cv_unet
+fi
+if command -v compute-sanitizer >/dev/null; then
+  for tool in memcheck initcheck; do
+    step "$tool" compute-sanitizer --tool "$tool" --error-exitcode 9 python3 -m tests.gpu.small
+  done
+else
+  echo "== compute-sanitizer is not here; it comes with the CUDA toolkit"
 fi
 echo "== $SECONDS s in all"
 exit $failed

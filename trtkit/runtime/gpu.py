@@ -25,7 +25,7 @@ from trtkit.runtime.backend import Arrays, check_inputs
 from trtkit.runtime.cuda_api import Cuda, DeviceTooSmall, Event, OutOfMemory, Stream
 from trtkit.runtime.device import Device, acquire
 from trtkit.runtime.engine import Engine
-from trtkit.runtime.shapes import Shapes, largest_shapes, profile_of
+from trtkit.runtime.shapes import Shapes, byte_size, largest_shapes, profile_of
 from trtkit.runtime.slots import MemoryPlan, Slot, free_slot, make_slot, mark, mib, plan
 
 DEFAULT_SLOTS = 3
@@ -126,13 +126,16 @@ class GpuBackend:
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
         """Run once and wait. The result is the caller's own."""
-        job, slot = self._prepared(arrays, "slot")
-        if slot is not None and self._alone(job, slot):
-            try:
-                return {name: self._output(slot, name, shape).copy() for name, shape in job.outputs.items()}
-            finally:
-                self._give_back(slot)
-        self._post(job, slot)
+        shapes, outputs = self._checked(arrays)
+        slot = self._take()
+        if slot is not None:
+            self._fill(slot, arrays)
+            if self._alone(slot, shapes, outputs, leased=False):
+                try:
+                    return {name: self._output(slot, name, shape).copy() for name, shape in outputs.items()}
+                finally:
+                    self._give_back(slot)
+        job = self._post(Job(self, shapes, outputs, "slot", arrays), slot)
         try:
             slot = self._await(job)
         except BaseException:
@@ -253,40 +256,40 @@ class GpuBackend:
             raise self._device.lost_error()
 
     def _submit(self, arrays: Mapping[str, np.ndarray], wanted: Wanted) -> Job:
-        job, slot = self._prepared(arrays, wanted)
-        self._post(job, slot)
-        return job
+        job = Job(self, *self._checked(arrays), wanted, arrays)
+        slot = self._take()
+        if slot is not None:
+            self._fill(slot, arrays)
+        return self._post(job, slot)
 
-    def _prepared(self, arrays: Mapping[str, np.ndarray], wanted: Wanted) -> tuple[Job, Slot | None]:
-        """The job, and a slot with its arrays if one is free: the caller's core does the copying, not the owner's."""
+    def _checked(self, arrays: Mapping[str, np.ndarray]) -> tuple[Shapes, Shapes]:
+        """Shapes of the inputs and outputs, the arrays being what the network takes."""
         self._check_open()
         check_inputs(self.inputs, arrays)
         shapes = {name: arrays[name].shape for name in self.inputs}
         profile_of(self._network.profiles, shapes)
-        job = Job(self, shapes, self._network.output_shapes(shapes), wanted, arrays)
-        slot = self._take()
-        if slot is not None:
-            self._fill(slot, arrays)
-            job.arrays = None
-        return job, slot
+        return shapes, self._network.output_shapes(shapes)
 
-    def _post(self, job: Job, slot: Slot | None) -> None:
+    def _post(self, job: Job, slot: Slot | None) -> Job:
+        """To the owner, with a slot that is filled: the caller's core did the copying; else when one is free."""
         if slot is None:
             self._queue(lambda slot: self._begin(job, slot))
         else:
+            job.arrays = None
             self._device.post(lambda: self._begin(job, slot))
+        return job
 
-    def _alone(self, job: Job, slot: Slot) -> bool:
+    def _alone(self, slot: Slot, shapes: Shapes, outputs: Shapes, leased: bool) -> bool:
         """Run the filled slot to its end in this thread, as the device's guest; False if the owner has to.
 
         Raises what a future would have given; the slot is back then, unless it is a lease's.
         """
-        device, key = self._device, tuple(job.shapes.values())
-        if self.on_stages is not None or not self._network.anywhere(slot, job.shapes) or not device.enter():
+        device, key = self._device, tuple(shapes.values())
+        if self.on_stages is not None or not self._network.anywhere(slot, shapes) or not device.enter():
             return False
         try:
             try:
-                self._enqueue_on_one(job, slot)
+                self._enqueue_on_one(slot, shapes, outputs)
             finally:
                 device.give_turn()
             began = time.perf_counter()
@@ -298,12 +301,12 @@ class GpuBackend:
             self._usual[key] = min(spent, self._usual.get(key, spent) * 1.05)
         except Exception as error:
             told = self._told(device.guest_failed(error))
-            if job.wanted != "lease":
+            if not leased:
                 self._give_back(slot)
             raise told from None
         except BaseException:
             # Interrupted while it waits: the GPU still works on the slot, and the owner gives it back after that.
-            if job.wanted != "lease":
+            if not leased:
                 device.post(lambda: self._come_back(slot))
             raise
         finally:
@@ -453,13 +456,13 @@ class GpuBackend:
         job.started = time.perf_counter()
         job.expected = self._usual.get(tuple(job.shapes.values()), 0.0)
 
-    def _enqueue_on_one(self, job: Job, slot: Slot) -> None:
+    def _enqueue_on_one(self, slot: Slot, shapes: Shapes, outputs: Shapes) -> None:
         """A guest's job: with nothing to overlap with, one stream orders everything."""
         cuda, stream = self._device.cuda, self._device.streams.run
-        for name, shape in job.shapes.items():
+        for name, shape in shapes.items():
             cuda.copy_in(slot.device[name], self._bytes(slot, name, self.inputs[name][0], shape), stream)
-        self._network.enqueue(slot, job.shapes)
-        for name, shape in job.outputs.items():
+        self._network.enqueue(slot, shapes)
+        for name, shape in outputs.items():
             cuda.copy_out(self._bytes(slot, name, self.outputs[name][0], shape), slot.device[name], stream)
         cuda.record(slot.done, stream)
 
@@ -469,7 +472,7 @@ class GpuBackend:
         self._give_back(slot)
 
     def _bytes(self, slot: Slot, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
-        return slot.host[name][: int(np.prod(shape)) * dtype.itemsize]
+        return slot.host[name][: byte_size(dtype, shape)]
 
     def _landed(self, job: Job) -> None:
         slot = job.slot
@@ -566,28 +569,25 @@ class Lease:
 
     def submit(self) -> Future[Arrays]:
         """Queue one run of what `inputs` hold; do not touch them until the future gives `outputs`."""
+        self._check()
         return self._start().future
 
     def run(self) -> Arrays:
-        job = self._job()
-        if self._backend._alone(job, self._slot):
+        self._check()
+        if self._backend._alone(self._slot, self._shapes, self._out, leased=True):
             return self.outputs
-        self._backend._post(job, self._slot)
-        found: Arrays = self._backend._await(job)
+        found: Arrays = self._backend._await(self._start())
         return found
 
-    def _start(self) -> Job:
-        job = self._job()
-        self._backend._post(job, self._slot)
-        return job
-
-    def _job(self) -> Job:
+    def _check(self) -> None:
         self._backend._check_open()
         if not self.outputs:
             raise Mistake("the lease was released; take another one")
+
+    def _start(self) -> Job:
         job = Job(self._backend, self._shapes, self._out, "lease", None, lease=self)
         job.future.set_running_or_notify_cancel()
-        return job
+        return self._backend._post(job, self._slot)
 
     def release(self) -> None:
         """Let go of the arrays; the slot is used again once nobody else holds one."""
