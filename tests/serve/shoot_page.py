@@ -55,7 +55,7 @@ def shoot(browser: Any, url: str, folder: Path) -> None:
         return page
 
     def keep(page: Any, name: str) -> None:
-        page.screenshot(path=folder / f"page-{name}.jpg", type="jpeg", quality=80)
+        page.screenshot(path=folder / f"page-{name}.jpg", type="jpeg", quality=78)
 
     page = visit(DESKTOP, "light")
     keep(page, "empty")

@@ -11,7 +11,7 @@ from trtkit.models.hrn.checkpoint import file_of
 from trtkit.models.hrn.mask import GRAPH
 from trtkit.models.hrn.options import NEEDED, Options
 from trtkit.models.hrn.progress import STAGES
-from trtkit.models.served import ServedOption
+from trtkit.models.served import ServedOption, Useful
 from trtkit.models.spec import Around, Model, take_options
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from trtkit.models.pipeline import Pipeline
     from trtkit.runtime.backend import Backend
+
+LONGEST = 2000
+"""A picture with a longer side is shrunk before it is worked on, to less than this."""
 
 
 def _load_source(network: str, weights: Path) -> nn.Module:
@@ -70,6 +73,7 @@ MODEL = Model(
     several_files=True,
     stages=STAGES,
     find_weights=file_of,
+    useful=Useful("long", LONGEST),
     takes_weights="a folder such as the official snapshot, with pytorch_model.pt and the other networks' files",
     served=(
         ServedOption(

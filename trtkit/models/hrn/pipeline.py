@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trtkit.errors import CheckFailed, Mistake, TrtkitError
-from trtkit.models.hrn import locate, mask, reconstruct, specs
+from trtkit.models.hrn import LONGEST, locate, mask, reconstruct, specs
 from trtkit.models.hrn.assets import Assets
 from trtkit.models.hrn.coefficients import Floats
 from trtkit.models.hrn.faces import Faces
@@ -30,8 +30,8 @@ from trtkit.models.pipeline import Files, StageClock
 from trtkit.runtime.backend import Backend
 
 Image = NDArray[np.uint8]
-LONGEST, REDUCED = 2000, 1500
-"""A picture with a side over the first is worked on at a long side of the second."""
+REDUCED = 1500
+"""The long side that a picture with a side over LONGEST is worked on at."""
 SAMPLED = (
     "texture: sampled from the picture; the official pipeline's 100 steps of fitting need a renderer licensed for "
     "research alone and are not done"
