@@ -5,9 +5,11 @@ import threading
 
 import httpx
 import numpy as np
+import pytest
 
 from trtkit.config import Batching
 from trtkit.serve.limits import Limits
+from trtkit.serve.negotiate import PROGRESS
 
 from .conftest import alone
 from .tiny import photo, pixels
@@ -66,7 +68,8 @@ def test_past_the_time_limit_it_is_504_and_what_still_waits_never_runs(serve, ne
     serve(test, limits=Limits(seconds=0.5, workers=2), batching=Batching(max_batch=1))
 
 
-def test_a_client_that_leaves_is_dropped_before_it_costs_a_run(serve, network):
+@pytest.mark.parametrize("accept", ["image/png", f"image/png, {PROGRESS}"])
+def test_a_client_that_leaves_is_dropped_before_it_costs_a_run(serve, network, accept):
     async def test(client, service):
         hold = Hold(network)
         first = asyncio.create_task(client.post("/v1/cv_unet", content=photo(64, 64)))
@@ -97,7 +100,7 @@ def test_a_client_that_leaves_is_dropped_before_it_costs_a_run(serve, network):
             "raw_path": b"/v1/cv_unet",
             "query_string": b"",
             "root_path": "",
-            "headers": [],
+            "headers": [(b"accept", accept.encode())],
             "server": ("server", 80),
             "client": ("client", 1),
         }

@@ -382,3 +382,34 @@ def test_where_there_is_no_mesh_the_texture_or_the_files_are_shown(visit):
             page.get_by_label("Output").select_option(output)
             page.set_input_files("#files", [_file(f"{output}.png", picture, "image/png")])
             page.locator(f'.card[data-state="done"]:has-text("{output}.png") .view {wanted}').wait_for()
+
+
+@pytest.mark.parametrize(
+    ("size", "useful", "options", "expected"),
+    [
+        ((4000, 3000), {"side": "long", "pixels": "size", "unless": {}}, {"size": "512"}, [512, 384, "useful"]),
+        ((400, 300), {"side": "long", "pixels": "size", "unless": {}}, {"size": "512"}, [400, 300, None]),
+        (
+            (4000, 3000),
+            {"side": "short", "pixels": 720, "unless": {"mode": "fine"}},
+            {"mode": "fast"},
+            [960, 720, "useful"],
+        ),
+        (
+            (4000, 3000),
+            {"side": "short", "pixels": 720, "unless": {"mode": "fine"}},
+            {"mode": "fine"},
+            [3464, 2598, "limit"],
+        ),
+        ((3000, 3000), None, {}, [3000, 3000, None]),
+        ((9001, 1000), None, {}, [9000, 999, "limit"]),
+    ],
+)
+def test_what_is_sent_is_what_the_model_uses_within_the_servers_limit(visit, server, size, useful, options, expected):
+    page = visit(server.url)
+    sent = page.evaluate(
+        """async ([size, useful, options]) =>
+        (await import('/static/sizes.js')).sizeToSend(...size, useful, options, 9)""",
+        [size, useful, options],
+    )
+    assert sent == expected

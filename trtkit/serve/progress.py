@@ -22,6 +22,7 @@ from trtkit.serve.service import Result
 log = logging.getLogger("trtkit.serve")
 
 _HEADERS = [(b"content-type", PROGRESS.encode()), (b"cache-control", b"no-store"), (b"vary", b"Accept")]
+_HEADERS += [(b"x-accel-buffering", b"no")]  # else nginx keeps the lines until the end
 
 
 class ProgressAnswer:
@@ -52,6 +53,7 @@ class ProgressAnswer:
         task = asyncio.ensure_future(self._work(told))
         task.add_done_callback(lambda _: lines.put_nowait(None))
         try:
+            await asyncio.sleep(0)  # so that it has begun, and with it who gives the request's place back
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             while (line := await lines.get()) is not None:
                 await send({"type": "http.response.body", "body": line, "more_body": True})
