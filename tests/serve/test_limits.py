@@ -1,9 +1,9 @@
 """Limits: the queue, the time, the breaker, the memory, the client that left."""
 
 import asyncio
+import json
 import threading
 
-import httpx
 import numpy as np
 import pytest
 
@@ -219,17 +219,83 @@ def test_two_backends_share_the_work(network):
     assert (network.batches, other.batches) == ([1], [1])
 
 
-def test_a_body_that_does_not_come_is_408(serve):
-    async def drip():
-        yield b"x"
-        await asyncio.sleep(5)
+class Uploads:
+    """Requests straight to the application whose bodies come as far as a test wants: a client library would wait for
+    its own body before it looks at the answer."""
 
+    def __init__(self, app) -> None:
+        self._app = app
+        self._rest = asyncio.Event()
+
+    async def post(self, begun: bytes, rest: bytes | None = None, *headers: tuple[bytes, bytes]) -> tuple[int, dict]:
+        """Send `begun`, and `rest` once `finish` was called; never more if it is None. (status, JSON or {})"""
+        parts = [begun] if rest is None else [begun, rest]
+        answer: list = []
+
+        async def receive() -> dict:
+            if len(parts) == 1 and (rest is not None or not begun):
+                await self._rest.wait()
+            if not parts:
+                await asyncio.Event().wait()
+            part = parts.pop(0)
+            return {"type": "http.request", "body": part, "more_body": bool(parts) or rest is None}
+
+        async def send(message) -> None:
+            answer.append(message)
+
+        scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST"}
+        scope |= {"scheme": "http", "path": "/v1/cv_unet", "raw_path": b"/v1/cv_unet", "query_string": b""}
+        scope |= {"root_path": "", "headers": list(headers), "server": ("server", 80), "client": ("client", 1)}
+        await self._app(scope, receive, send)
+        body = b"".join(message.get("body", b"") for message in answer[1:])
+        return answer[0]["status"], json.loads(body) if body[:1] == b"{" else {}
+
+    def finish(self) -> None:
+        self._rest.set()
+
+
+def test_a_body_that_does_not_come_is_408_and_the_connection_ends(serve):
     async def test(client, service):
-        try:
-            answer = await client.post("/v1/cv_unet", content=drip())
-        except httpx.ReadTimeout:
-            return
-        assert answer.status_code == 408
-        assert answer.json()["error"] == "the body was not here within the time limit of 0.3 s"
+        status, said = await Uploads(client._transport.app).post(b"x")
+        assert (status, said["error"]) == (408, "the body was not here within the time limit of 0.3 s")
+        assert (service.arrivals.count, service.arrivals.bytes) == (0, 0)
 
     serve(test, limits=Limits(seconds=0.3, workers=2))
+
+
+def test_bodies_that_come_slowly_keep_nobody_out_of_the_queue(serve):
+    data = photo(64, 64)
+
+    async def test(client, service):
+        uploads = Uploads(client._transport.app)
+        slow = [asyncio.create_task(uploads.post(data[:100], data[100:])) for _ in range(8)]
+        await until(lambda: service.arrivals.bytes == 800)
+        assert service.under_way == 0
+        assert (await client.post("/v1/cv_unet", content=data)).status_code == 200
+        # Then all places for bodies on their way are taken, four for each place of the queue.
+        more = [asyncio.create_task(uploads.post(data[:100], data[100:])) for _ in range(4)]
+        await until(lambda: service.arrivals.count == 12)
+        refused = await client.post("/v1/cv_unet", content=data)
+        assert refused.status_code == 429
+        assert refused.json()["error"] == "12 bodies are being received already; try again"
+        uploads.finish()
+        answered = [status for status, _ in await asyncio.gather(*slow, *more)]
+        assert 200 in answered
+        assert set(answered) <= {200, 429}  # the queue has three places
+        assert (service.arrivals.count, service.arrivals.bytes) == (0, 0)
+
+    serve(test, limits=Limits(queue=3, workers=2))
+
+
+def test_bodies_together_hold_no_more_bytes_than_there_is_room_for(serve):
+    async def test(client, service):
+        uploads = Uploads(client._transport.app)
+        first = asyncio.create_task(uploads.post(b"x" * 800, b""))
+        await until(lambda: service.arrivals.bytes == 800)
+        status, said = await uploads.post(b"x" * 800, b"")
+        assert (status, said["error"]) == (429, "too many bytes are being received at once; try again")
+        uploads.finish()
+        assert (await first)[0] == 400
+        assert service.arrivals.bytes == 0
+
+    serve(test, limits=Limits(queue=4, upload=1000, workers=2))

@@ -5,6 +5,7 @@ import logging
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from trtkit.serve import gpu_memory
 from trtkit.serve.running import JsonLines
 
 from .tiny import photo
@@ -63,3 +64,34 @@ def test_other_messages_are_json_lines_too():
     record = logging.LogRecord("trtkit.serve", logging.WARNING, "f", 1, "a %s", ("b",), None)
     line = json.loads(JsonLines().format(record))
     assert (line["level"], line["message"]) == ("warning", "a b")
+
+
+class FakeNvml:
+    """NVML of a machine with two GPUs, which this one does not have: the calls and structures are NVML's own."""
+
+    def __init__(self, used: list[int], total: int) -> None:
+        self._used, self._total = used, total
+
+    def nvmlDeviceGetCount_v2(self, count) -> int:  # noqa: N802
+        count._obj.value = len(self._used)
+        return 0
+
+    def nvmlDeviceGetHandleByIndex_v2(self, number, device) -> int:  # noqa: N802
+        device._obj.value = number + 1
+        return 0
+
+    def nvmlDeviceGetMemoryInfo(self, device, memory) -> int:  # noqa: N802
+        memory._obj.used, memory._obj.total = self._used[device.value - 1], self._total
+        return 0
+
+
+def test_the_memory_of_each_gpu_is_a_metric(serve, monkeypatch):
+    monkeypatch.setattr(gpu_memory, "_nvml", lambda: FakeNvml([5 << 30, 0], 24 << 30))
+
+    async def test(client, service):
+        samples = _samples((await client.get("/metrics")).text)
+        assert samples["nv_gpu_memory_used_bytes", "0"] == 5 << 30
+        assert samples["nv_gpu_memory_used_bytes", "1"] == 0
+        assert samples["nv_gpu_memory_total_bytes", "1"] == 24 << 30
+
+    serve(test)
