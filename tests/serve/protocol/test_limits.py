@@ -151,7 +151,11 @@ def test_the_clients_own_timeout_can_only_shorten_the_limit(serve, network):
         answer = await second
         assert (answer.status_code, "0.1 s" in answer.json()["error"]) == (504, True)
         assert network.batches == [1]
-        assert (await client.post(NETWORK, **tensor(image(), parameters={"timeout": 60_000_000}))).status_code == 200
+        for long in (0, 60_000_000, 10**300):
+            assert (await client.post(NETWORK, **tensor(image(), parameters={"timeout": long}))).status_code == 200
+        for wrong in (-1, True, "soon"):
+            answer = await client.post(NETWORK, **tensor(image(), parameters={"timeout": wrong}))
+            assert (answer.status_code, "'timeout' is not a whole number" in answer.text) == (400, True)
 
     serve(test, batching=Batching(max_batch=1), limits=Limits(seconds=20, workers=2))
 

@@ -35,20 +35,24 @@ FIXED = NetworkSpec(
 )
 
 
-def _no_pipeline(*_: object) -> None:
-    raise AssertionError("the zoo has no pipeline")
+def _never(*_: object) -> None:
+    raise AssertionError("the zoo is not exported, and nobody sends it a picture")
+
+
+def _open_pipeline(*_: object) -> None:
+    """A server opens every model's pipeline as it starts; nothing asks for this one."""
 
 
 MODEL = Model(
     name="zoo",
     title="tensors",
     networks=(NUMBERS, FIXED),
-    load_source=_no_pipeline,
-    sample_inputs=_no_pipeline,
+    load_source=_never,
+    sample_inputs=_never,
     embedded_dir=Path("nowhere"),
     official_id="",
     result_tag="",
-    open_pipeline=_no_pipeline,
+    open_pipeline=_open_pipeline,
     several_files=True,
 )
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, np.ndarray]
 
+_LONGEST = 10**12
+"""Microseconds of a 'timeout'; JSON's numbers may be larger than a clock can hold."""
+
 
 async def infer(request: Request) -> Response:
     service: Service = request.app.state.service
@@ -102,9 +105,10 @@ def _hurry(ticket: Ticket, parameters: Mapping[str, Any]) -> None:
         return
     if isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0:
         raise Mistake("parameter 'timeout' is not a whole number of microseconds")
-    deadline = time.monotonic() + timeout / 1e6
+    seconds = min(timeout, _LONGEST) / 1e6
+    deadline = time.monotonic() + seconds
     if timeout and deadline < ticket.deadline:
-        ticket.deadline, ticket.limit = deadline, timeout / 1e6
+        ticket.deadline, ticket.limit = deadline, seconds
 
 
 async def _network(batcher: Batcher, arrays: Arrays, ticket: Ticket) -> Arrays:
@@ -120,7 +124,7 @@ async def _pipeline(
     """Each picture of the request goes the way of an image endpoint's, and takes a place of the queue; `others` are
     the tickets of those after the first."""
     options, suffix = pipeline_options(entry.served.model, request.parameters)
-    pipeline = entry.served.pipeline(options)
+    pipeline = await service.opened(entry.served, options)
     pictures = arrays[PIPELINE_INPUT]
     try:
         for _ in range(pictures.size - 1):
