@@ -30,7 +30,8 @@ def write(out: Path, files: Mapping[str, Content], record: Callable[[Sums], byte
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         for left in out.parent.glob(f"{out.name}.*{PART}"):
-            shutil.rmtree(left, ignore_errors=True)
+            if not _alive(left):
+                shutil.rmtree(left, ignore_errors=True)
         part, old = (out.with_name(f"{out.name}.{os.getpid()}.{kind}{PART}") for kind in ("new", "old"))
         try:
             sums = _fill(part, files)
@@ -48,6 +49,20 @@ def write(out: Path, files: Mapping[str, Content], record: Callable[[Sums], byte
             for left in (part, old):
                 shutil.rmtree(left, ignore_errors=True)
     return sum(size for _, size in sums.values()) + len(content)
+
+
+def _alive(part: Path) -> bool:
+    """Whether the process that writes this folder, NAME.PID.KIND.part, still runs."""
+    pid = part.name.removesuffix(PART).split(".")[-2]
+    if not pid.isdigit():
+        return True  # not a name of ours
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _may_replace(out: Path) -> None:

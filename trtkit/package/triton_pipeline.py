@@ -6,6 +6,7 @@ Runs inside Triton alone, whose `triton_python_backend_utils` is handed in by th
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from trtkit import models
-from trtkit.errors import Mistake, TrtkitError
+from trtkit.errors import CheckFailed, Mistake, TrtkitError
 from trtkit.models.imaging.decode import decode_bytes
 from trtkit.models.imaging.encode import encode
 from trtkit.models.pipeline import Pipeline, StageClock, picture_of
 from trtkit.package.bls import BlsBackend
 from trtkit.serve.names import PIPELINE_INPUT, PIPELINE_OUTPUT
 from trtkit.serve.protocol.options import pipeline_options
+
+log = logging.getLogger("trtkit.package")
 
 _PIPELINES = 32
 
@@ -136,7 +139,11 @@ class PipelineModel:
 
 @contextmanager
 def _errors_of(job: _Job) -> Iterator[None]:
+    """Whatever one picture does, those that came with it are answered."""
     try:
         yield
     except TrtkitError as error:
         job.error = error
+    except Exception:
+        log.exception("a picture failed")
+        job.error = CheckFailed("an error inside the pipeline; Triton's log has the reason")
