@@ -57,7 +57,8 @@ class _SoftArgmax(nn.Module):
         self.register_buffer("grid", grid.reshape(-1, 2), persistent=False)
 
     def forward(self, heat: Tensor) -> Tensor:
-        return torch.softmax(heat.flatten(2), dim=-1).matmul(self.grid).flatten(1)
+        # A product and a sum in place of a matmul: it stays in FP32, and TensorRT-RTX has no FP32 GEMM for Turing.
+        return (torch.softmax(heat.flatten(2), dim=-1)[..., None] * self.grid).sum(dim=2).flatten(1)
 
 
 class Landmarks106(nn.Module):
