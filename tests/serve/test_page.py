@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trtkit import models
+from trtkit.config import Batching
 from trtkit.models.imaging import compose
 from trtkit.models.imaging.letterbox import resize
 from trtkit.models.imaging.upsample import upsample_alpha
+from trtkit.runtime.cpu import CpuBackend
+from trtkit.serve.batcher import Batcher
+from trtkit.serve.limits import Limits
+from trtkit.serve.opening import open_batcher
+from trtkit.serve.service import Served
 
 from ..models.imaging.scenes import hair_over_ground
 from .browser import chromium
@@ -23,7 +31,7 @@ from .conftest import alone
 from .faces import inside, served_faces
 from .relay import Meter, metered
 from .server import Server, started
-from .tiny import photo, pixels
+from .tiny import photo, pixels, tiny_onnx
 
 KEY = "a-key-of-at-least-16"
 
@@ -84,6 +92,11 @@ def twelve() -> bytes:
     stream = io.BytesIO()
     Image.fromarray(np.minimum(resize(rgb, (3000, 4000)), 247) + noise).save(stream, "JPEG", quality=95)
     return stream.getvalue()
+
+
+def _tiny_batcher() -> Batcher:
+    spec = models.get("cv_unet").networks[0]
+    return open_batcher("cv_unet/matting", [CpuBackend(tiny_onnx())], spec, Batching(), Limits(workers=2))
 
 
 def _file(name: str, content: bytes, kind: str = "image/jpeg") -> dict[str, Any]:
@@ -237,6 +250,21 @@ def test_options_come_from_the_server_and_apply_to_what_is_there(visit, server):
     assert (matte[..., 3] == 255).all()
     page.get_by_label("Size").fill("9")
     assert page.evaluate("document.getElementById('form').checkValidity()") is False
+
+
+def test_a_colour_is_the_servers_option_where_the_page_does_not_compose(visit):
+    served = Served(replace(models.get("cv_unet"), useful=None), {"matting": _tiny_batcher()}, 9)
+    data = photo(50, 70)
+    with inside(served) as url:
+        page = visit(url)
+        page.set_input_files("#files", [_file("a.jpg", data)])
+        _cards(page, "done", 1)
+        np.testing.assert_array_equal(pixels(_saved(page, ".download")[1]), alone(data))
+        page.get_by_label("Background: use a colour").check()
+        page.locator("#option-background").fill("#00ff00")
+        page.get_by_role("button", name="Run again with these settings").click()
+        _cards(page, "done", 1)
+        np.testing.assert_array_equal(pixels(_saved(page, ".download")[1]), alone(data, background="#00ff00"))
 
 
 def test_with_keys_the_page_asks_for_one(visit, tiny_root, tmp_path):

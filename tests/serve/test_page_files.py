@@ -2,11 +2,13 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from trtkit import models
+from trtkit.models.imported.model import imported
 from trtkit.serve.negotiate import PROGRESS
 
 from .conftest import alone
@@ -134,3 +136,9 @@ def test_what_a_client_may_shrink_is_stated_in_terms_of_the_models_own_options()
             assert options[model.useful.matte].kind == "yes-no"
         for option, value in model.useful.unless:
             assert value in options[option].choices
+
+
+def test_an_imported_graph_is_sent_the_whole_picture_and_has_its_own_options(tmp_path):
+    model = imported(models.get("cv_unet"), SimpleNamespace(networks={}), tmp_path)
+    assert [option.name for option in model.served] == ["background", "alpha_only"]
+    assert model.useful is None

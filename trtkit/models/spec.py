@@ -90,12 +90,13 @@ class Weights:
 class FrozenGraph:
     """An official TensorFlow graph: its file in a snapshot, the nodes to feed and to fetch (the first input is the
     picture), and the pipeline on the chain of networks that an import makes of it
-    (`open_pipeline(chain, record, options, limit_megapixels)`)."""
+    (`open_pipeline(chain, record, options, limit_megapixels)`) with the options that a request may set on it."""
 
     file_name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     open_pipeline: Callable[[Chain, ChainRecord, Mapping[str, Any], float], Pipeline]
+    served: tuple[ServedOption, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,9 @@ def _open_official(*arguments: Any) -> Pipeline:
     return open_pipeline(*arguments)
 
 
+_BACKGROUND = ServedOption("background", "colour", "Put this colour behind the person; without it, transparency.")
+_ALPHA_ONLY = ServedOption("alpha_only", "yes-no", "Answer with the matte itself, greyscale.", False)
+
 MODEL = Model(
     name="cv_unet",
     title="portrait matting",
@@ -68,11 +71,11 @@ MODEL = Model(
     result_tag="cutout",
     open_pipeline=_open_pipeline,
     takes_weights="a checkpoint (.safetensors, .pth, .pt), or the official tf_graph.pb or a folder with it",
-    frozen=FrozenGraph("tf_graph.pb", ("input_image",), ("output_png",), _open_official),
+    frozen=FrozenGraph("tf_graph.pb", ("input_image",), ("output_png",), _open_official, (_BACKGROUND, _ALPHA_ONLY)),
     served=(
         ServedOption("size", "whole", "Side of the square the network sees.", CANVAS, least=256, most=1024),
-        ServedOption("background", "colour", "Put this colour behind the person; without it, transparency."),
-        ServedOption("alpha_only", "yes-no", "Answer with the matte itself, greyscale.", False),
+        _BACKGROUND,
+        _ALPHA_ONLY,
     ),
     useful=Useful("long", "size", matte="alpha_only"),
 )

@@ -88,7 +88,10 @@ def imported(base: Model, record: ChainRecord, root: Path) -> Model:
         return network_samples(record, folder, network, photographs)
 
     specs = tuple(_spec(name, network) for name, network in record.networks.items())
-    return replace(base, networks=specs, sample_inputs=sample_inputs, open_pipeline=open_pipeline)
+    # How much of a picture the graph looks at is not known: all of it.
+    options = base.frozen.served if base.frozen is not None else ()
+    made = replace(base, networks=specs, sample_inputs=sample_inputs, open_pipeline=open_pipeline)
+    return replace(made, served=options, useful=None)
 
 
 def open_chain(record: ChainRecord, folder: Path, networks: Mapping[str, Backend]) -> Chain:

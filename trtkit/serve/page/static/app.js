@@ -92,7 +92,7 @@ function modelChanged() {
 function settings() {
   const name = chosenName();
   const model = served.models[name];
-  const options = read($("options"), model, true);
+  const options = read($("options"), model);
   return { name, model, options, limits: served.limits, background: backgrounds.chosen, type: $("save-as").value };
 }
 
