@@ -38,8 +38,31 @@ def document(service: Service) -> dict[str, Any]:
     for kind, text in (("live", "the process answers"), ("ready", "every model works")):
         health: dict[str, Any] = {"200": {"description": text}}
         paths[f"/v2/health/{kind}"] = {"get": {"summary": f"Health: {text}", "responses": health}}
+    paths |= _protocol()
     paths["/metrics"] = {"get": {"summary": "Prometheus metrics", "responses": {"200": {"description": "text"}}}}
     return {"openapi": "3.1.0", "info": {"title": "trtkit", "version": __version__}, "paths": paths}
+
+
+def _protocol() -> dict[str, Any]:
+    """The Open Inference Protocol's endpoints, which have a specification of their own."""
+    about = {
+        ("get", "/v2"): "Open Inference Protocol: the server and its extensions",
+        ("post", "/v2/repository/index"): "Open Inference Protocol: every model and its state",
+        ("get", "/v2/models/{model}"): "Open Inference Protocol: a model's tensors; also under …/versions/1",
+        ("get", "/v2/models/{model}/ready"): "Open Inference Protocol: whether a model can be used",
+        ("get", "/v2/models/{model}/config"): "Open Inference Protocol: a model's configuration",
+        ("get", "/v2/models/{model}/stats"): "Open Inference Protocol: what a model has done",
+        ("post", "/v2/models/{model}/infer"): "Open Inference Protocol: a run, tensors as JSON or binary",
+    }
+    named = [{"name": "model", "in": "path", "required": True, "schema": {"type": "string"}, "description": "its name"}]
+    found: dict[str, Any] = {}
+    for (method, path), summary in about.items():
+        responses = {"200": {"description": "as the protocol has it"}, "400": {"description": "what was wrong"}}
+        operation: dict[str, Any] = {"summary": summary, "responses": responses}
+        if "{model}" in path:
+            operation["parameters"] = named
+        found[path] = {method: operation}
+    return found
 
 
 def _operation(model: Model) -> dict[str, Any]:
@@ -96,6 +119,7 @@ def _section(method: str, path: str, operation: dict[str, Any]) -> str:
         f"<tr><td><code>{html.escape(p['name'])}</code><td>{html.escape(p['description'])}"
         f"<td>{html.escape(_values(p['schema']))}"
         for p in operation.get("parameters", ())
+        if p["in"] == "query"
     )
     answers = "".join(
         f"<tr><td>{status}<td>{html.escape(entry['description'])}" for status, entry in operation["responses"].items()

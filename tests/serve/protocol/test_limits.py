@@ -14,7 +14,7 @@ from tests.serve.test_limits import Hold, until
 from tests.serve.tiny import photo, pixels
 from trtkit.config import Batching
 from trtkit.serve.limits import Limits
-from trtkit.serve.protocol import wire
+from trtkit.serve.protocol import tensors, wire
 
 NETWORK = "/v2/models/cv_unet_matting/infer"
 PIPELINE = "/v2/models/cv_unet/infer"
@@ -186,6 +186,19 @@ def test_large_tensors_in_json_are_413_and_told_to_come_as_binary(serve, monkeyp
     async def test(client, service):
         answer = await client.post(NETWORK, content=json.dumps({"inputs": [entry]}))
         assert (answer.status_code, "send tensors of this size as binary data" in answer.text) == (413, True)
+
+    serve(test)
+
+
+def test_a_large_answer_in_json_is_told_to_be_asked_for_as_binary(serve, monkeypatch):
+    monkeypatch.setattr(tensors, "JSON_ELEMENTS", 64 * 64)
+
+    async def test(client, service):
+        for side, status in ((64, 200), (65, 400)):
+            request = tensor(image(side=side), outputs=[{"name": "alpha", "parameters": {"binary_data": False}}])
+            answer = await client.post(NETWORK, **request)
+            assert answer.status_code == status
+        assert "has 4,225 elements, and JSON has at most 4,096 of them here" in answer.json()["error"]
 
     serve(test)
 
@@ -371,6 +384,19 @@ def test_hostile_json_is_400(serve, body, status):
     async def test(client, service):
         assert (await client.post(NETWORK, content=body)).status_code == status
         alpha_of(await client.post(NETWORK, **tensor(image())))
+
+    serve(test)
+
+
+def test_every_endpoint_that_the_api_page_lists_is_there(serve):
+    async def test(client, service):
+        paths = (await client.get("/openapi.json")).json()["paths"]
+        listed = [(method, path) for path, methods in paths.items() for method in methods if path.startswith("/v2")]
+        assert len(listed) == 9
+        for method, path in listed:
+            answer = await client.request(method.upper(), path.replace("{model}", "cv_unet"))
+            assert answer.status_code in (200, 400), path
+            assert path in (await client.get("/docs")).text
 
     serve(test)
 

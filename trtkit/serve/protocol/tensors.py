@@ -16,6 +16,9 @@ import numpy as np
 from trtkit.errors import Mistake
 from trtkit.serve.protocol.datatypes import BYTES, NUMPY_OF
 
+JSON_ELEMENTS = 1 << 20
+"""Elements of an output in JSON: writing more would hold up every other request of the server."""
+
 
 def from_raw(name: str, raw: memoryview, datatype: str, shape: tuple[int, ...]) -> np.ndarray:
     """The array that `raw` holds; it shares its memory and is read-only. Raises Mistake, naming the input."""
@@ -60,6 +63,11 @@ def from_json(name: str, data: Any, datatype: str, shape: tuple[int, ...]) -> np
 
 def to_json(name: str, array: np.ndarray, datatype: str) -> list[Any]:
     """The elements, flat. Raises Mistake for what JSON cannot hold."""
+    if array.size > JSON_ELEMENTS:
+        raise Mistake(
+            f"output '{name}' has {array.size:,} elements, and JSON has at most {JSON_ELEMENTS:,} of them here; ask "
+            "for it with binary_data"
+        )
     if datatype == "FP16":
         raise Mistake(f"output '{name}' is FP16, which JSON is not offered for; ask for it with binary_data")
     if datatype == BYTES:

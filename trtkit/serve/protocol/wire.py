@@ -18,8 +18,9 @@ from trtkit.serve.refusal import Refused
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
-JSON_LIMIT = 16 << 20
-"""Bytes of JSON: reading it holds up every other request of the server, so large tensors come as binary."""
+JSON_LIMIT = 4 << 20
+"""Bytes of JSON in a request. Python reads it in one piece, and every other request of the server waits meanwhile, so
+large tensors come as binary; a picture of 512 x 512 still fits."""
 
 
 @dataclass(frozen=True)
