@@ -13,6 +13,7 @@ from trtkit.errors import Mistake
 from trtkit.optional import need
 from trtkit.serve.access import Keys
 from trtkit.serve.app import make_app
+from trtkit.serve.connection import connections
 from trtkit.serve.service import Service
 
 
@@ -28,7 +29,7 @@ def run(
     app = make_app(service, keys, cors)
     settings = uvicorn.Config(
         app,
-        http="httptools",
+        http=connections(service.limits.seconds),
         ws="none",
         loop="asyncio",
         log_config=None,

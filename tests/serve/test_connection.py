@@ -1,0 +1,71 @@
+"""What comes before a request's body: heads that are slow, endless or no HTTP at all, on a real server."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from .server import Server, started
+from .tiny import photo
+
+
+@pytest.fixture(scope="module")
+def server(tiny_root, tmp_path_factory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("cwd")
+    with started(tiny_root, folder, "--time-limit", 1) as running:
+        yield running
+
+
+def said(server: Server, *parts: bytes) -> bytes:
+    """All that the server sends until it hangs up, after each part in turn."""
+    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=20) as connection:
+        for part in parts:
+            connection.sendall(part)
+        received = b""
+        while piece := connection.recv(65536):
+            received += piece
+    return received
+
+
+def refusal(answer: bytes) -> tuple[int, str]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Connection: close" in head
+    return int(head.split(b" ")[1]), json.loads(body)["error"]
+
+
+def test_headers_that_never_end_are_408(server):
+    begun = b"POST /v1/cv_unet HTTP/1.1\r\nHost: server\r\nX-Slow: "
+    sentence = "the request's headers were not here within the time limit of 1 s"
+    assert refusal(said(server, begun)) == (408, sentence)
+
+
+def test_who_says_nothing_is_hung_up_on(server):
+    assert said(server) == b""
+
+
+def test_headers_of_any_size_are_431(server):
+    assert refusal(said(server, b"GET / HTTP/1.1\r\n" + b"X: " + b"y" * 70_000)) == (
+        431,
+        "the request's headers are larger than the limit of 64 KiB",
+    )
+
+
+def test_what_is_no_http_is_400(server):
+    assert refusal(said(server, b"\x16\x03\x01 hello\r\n\r\n")) == (400, "this is not an HTTP request that can be read")
+
+
+def test_a_second_request_on_a_connection_has_the_same_time(server):
+    good = b"GET /v2/health/live HTTP/1.1\r\nHost: server\r\n\r\n"
+    answer = said(server, good, b"GET /v2")
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert refusal(b"HTTP/1.1" + answer.rpartition(b"HTTP/1.1")[2])[0] == 408
+
+
+def test_a_body_larger_than_the_headers_may_be_is_welcome(server):
+    data = photo(400, 400, kind="PNG")
+    assert len(data) > 64 << 10
+    head = f"POST /v1/cv_unet?size=256 HTTP/1.1\r\nHost: s\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"
+    assert said(server, head.encode() + data).startswith(b"HTTP/1.1 200 OK")

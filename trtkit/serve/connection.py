@@ -1,0 +1,104 @@
+"""uvicorn's HTTP connection with bounds on what comes before a request's body: how long it takes, and how much it is.
+
+uvicorn itself waits for a request's head for ever, and takes headers of any size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import Any
+
+from trtkit.optional import need
+
+HEAD_LIMIT = 64 << 10
+"""Bytes of a request's line and headers; every proxy's own limit is less."""
+
+_LINGER_SECONDS = 1.0
+
+
+def connections(seconds: float) -> type:
+    """A protocol for uvicorn's `http`: a head that is not whole after `seconds` is answered with 408, one of more than
+    HEAD_LIMIT bytes with 431, one that is not HTTP with 400. Who has sent nothing at all is hung up on in silence."""
+    base: Any = need("uvicorn.protocols.http.httptools_impl", "trtkit serve").HttpToolsProtocol
+
+    class Connection(base):  # type: ignore[misc]  # uvicorn is only known at run time
+        _timer: asyncio.TimerHandle | None = None
+        _begun = 0
+        """Bytes since the last whole head."""
+        _read = 0
+        """Bytes of this head's headers so far."""
+        _heard = False
+        """Whether a head has begun."""
+        _refused = False
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self._await_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._have_head()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            if self._refused:
+                return
+            self._begun += len(data)
+            super().data_received(data)
+            if self._timer is not None and self._begun > HEAD_LIMIT:
+                self._too_large()
+
+        def on_message_begin(self) -> None:
+            self._read, self._heard = 0, True
+            self._await_head()
+            super().on_message_begin()
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            self._read += len(name) + len(value)
+            if self._read > HEAD_LIMIT:  # all of it came at once
+                raise ValueError("the headers are too large")  # ends the parser, and leads to send_400_response
+            super().on_header(name, value)
+
+        def on_headers_complete(self) -> None:
+            self._have_head()
+            super().on_headers_complete()
+
+        def send_400_response(self, msg: str) -> None:
+            if self._read > HEAD_LIMIT:
+                self._too_large()
+            else:
+                self._refuse(400, "this is not an HTTP request that can be read")
+
+        def _await_head(self) -> None:
+            if self._timer is None:
+                self._timer = self.loop.call_later(seconds, self._too_slow)
+
+        def _have_head(self) -> None:
+            self._begun, self._heard = 0, False
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        def _too_slow(self) -> None:
+            if self._heard:
+                self._refuse(408, f"the request's headers were not here within the time limit of {seconds:g} s")
+            else:
+                self.transport.close()
+
+        def _too_large(self) -> None:
+            self._refuse(431, f"the request's headers are larger than the limit of {HEAD_LIMIT >> 10} KiB")
+
+        def _refuse(self, status: int, sentence: str) -> None:
+            self._have_head()
+            if self.cycle is None or self.cycle.response_complete:  # else an answer is under way
+                body = json.dumps({"error": sentence}).encode()
+                head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
+                head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                self.transport.write(head.encode() + body)
+            # Closing while the client still sends would reset the connection, and the refusal would be lost with it.
+            self._refused = True
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+
+    return Connection
