@@ -6,7 +6,6 @@ Python that comes first in PATH: that environment's, with this checkout's trtkit
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 import shutil
@@ -31,7 +30,13 @@ from tests.foreign_environment import interpreter
 _CLIENT = ("tritonclient[http]==2.73.0", "protobuf==6.33.5", "pytest==9.2.0")
 # What trtkit's runtime needs. With NumPy 2 the Python backend of tritonserver 2.51 returns empty tensors
 # (python_backend #384, mended in a later release).
-_TRTKIT = ("numpy==1.26.4", "onnxruntime==1.23.2", "opencv-python-headless==4.11.0.86", "pillow==12.0.0")
+_NUMPY_1 = sys.version_info < (3, 13)
+_TRTKIT = (
+    "numpy==1.26.4" if _NUMPY_1 else "numpy==2.3.5",
+    "onnxruntime==1.23.2",
+    "opencv-python-headless==4.11.0.86",
+    "pillow==12.0.0",
+)
 _TRTKIT += ("pydantic==2.12.4", "PyYAML==6.0.3")
 _SERVER = ("nvidia-pytriton==0.7.0",)
 _VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -47,6 +52,8 @@ def python() -> Path:
 def tritonserver(repository: Path, folder: Path) -> Iterator[str]:
     """A real tritonserver on `repository`; yields its address, HOST:PORT, once it is ready. `folder` is for its
     backend and log. Skips, saying why, where this machine cannot run it."""
+    if not _NUMPY_1:
+        pytest.skip(f"tritonserver's Python backend needs NumPy 1, which has no wheel for Python {_VERSION}")
     wheel = next((python().parent.parent / "lib").glob("python*/site-packages/pytriton/tritonserver"))
     libraries = wheel.parent.parent / "nvidia_pytriton.libs"
     backend = folder / "backends" / "python"
@@ -60,8 +67,9 @@ def tritonserver(repository: Path, folder: Path) -> Iterator[str]:
     environment = {
         **os.environ,
         "PATH": f"{_python_of_models(folder)}{os.pathsep}{os.environ['PATH']}",
-        "LD_LIBRARY_PATH": os.pathsep.join(map(str, (libraries, *_python_library()))),
+        "LD_LIBRARY_PATH": os.pathsep.join(map(str, (libraries, sysconfig.get_config_var("LIBDIR")))),
     }
+    _check_libraries(backend / stub.name, environment)
     http = _free_port()
     log = folder / "tritonserver.log"
     command = [wheel / "bin" / "tritonserver", f"--model-repository={repository}", f"--http-port={http}"]
@@ -90,17 +98,12 @@ def _python_of_models(folder: Path) -> Path:
     return folder / "python" / "bin"
 
 
-def _python_library() -> list[Path]:
-    """Where libpythonX.Y.so.1.0 lies, if the loader does not find it by itself."""
-    name = f"libpython{_VERSION}.so.1.0"
-    try:
-        ctypes.CDLL(name)
-    except OSError:
-        folder = Path(sysconfig.get_config_var("LIBDIR") or "")
-        if not (folder / name).is_file():
-            pytest.skip(f"tritonserver's Python backend needs {name}, which this machine does not have")
-        return [folder]
-    return []
+def _check_libraries(program: Path, environment: dict[str, str]) -> None:
+    """Skips, saying which, if the loader misses one: the stub wants the system's libpython."""
+    done = subprocess.run(["ldd", program], env=environment, capture_output=True, text=True, check=False)
+    missing = [line.strip() for line in done.stdout.splitlines() if "not found" in line]
+    if missing:
+        pytest.skip(f"tritonserver's Python backend cannot be loaded here: {missing[0]}")
 
 
 def _wait_until_ready(process: subprocess.Popen, url: str, log: Path) -> None:

@@ -45,8 +45,8 @@ class Collector:
     def collect(self) -> Iterator[Any]:
         core = need("prometheus_client.core", "/metrics")
         networks = [
-            (network_name(name, network), batcher)
-            for name, served in self._service.models.items()
+            (network_name(served.model.folder, network), batcher)
+            for served in self._service.models.values()
             for network, batcher in served.networks.items()
         ]
         for metric, (title, value) in _TRITON.items():
