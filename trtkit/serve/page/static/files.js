@@ -7,29 +7,36 @@ import { meshView } from "./mesh.js";
 export async function showFiles(files, name) {
   const ending = (suffix) => [...files.keys()].filter((file) => file.endsWith(suffix));
   const meshes = ending(".glb");
-  if (meshes.length) {
-    try {
-      return await faces(files, meshes, name);
-    } catch (error) {
-      console.info(`no 3D: ${error.message}`); // the preview's picture stands in for it
-    }
-  }
   const [picture] = [...ending(".preview.png"), ...ending(".png")];
-  if (picture) {
-    const bitmap = await createImageBitmap(new Blob([files.get(picture)], { type: "image/png" }));
-    const canvas = canvasOf(bitmap, `${name}: ${picture}`);
-    canvas.style.setProperty("--ratio", bitmap.width / bitmap.height);
-    return canvas;
+  const flat = () => (picture ? drawing(files.get(picture), `${name}: ${picture}`) : list(files));
+  if (!meshes.length) return flat();
+  try {
+    return await faces(files, meshes, name, flat);
+  } catch (error) {
+    console.info(`no 3D: ${error.message}`);
+    return flat();
   }
-  const list = Object.assign(document.createElement("ul"), { className: "names" });
-  list.append(...[...files.keys()].map((file) => Object.assign(document.createElement("li"), { textContent: file })));
-  return list;
 }
 
-async function faces(files, meshes, name) {
+async function drawing(bytes, label) {
+  const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  const canvas = canvasOf(bitmap, label);
+  canvas.style.setProperty("--ratio", bitmap.width / bitmap.height);
+  return canvas;
+}
+
+function list(files) {
+  const names = Object.assign(document.createElement("ul"), { className: "names" });
+  names.append(...[...files.keys()].map((file) => Object.assign(document.createElement("li"), { textContent: file })));
+  return names;
+}
+
+/** The meshes, one at a time; `flat` makes what stands in for them when the browser wants its 3D back. */
+async function faces(files, meshes, name, flat) {
   const frame = Object.assign(document.createElement("div"), { className: "several" });
-  const put = async (mesh) => frame.replaceChildren(await meshView(files.get(mesh), name), ...choice);
+  const lost = async () => frame.replaceChildren(await flat());
   const choice = [];
+  const put = async (mesh) => frame.replaceChildren(await meshView(files.get(mesh), name, lost), ...choice);
   if (meshes.length > 1) {
     const select = Object.assign(document.createElement("select"), { className: "faces" });
     select.setAttribute("aria-label", `Which face of ${name}`);

@@ -32,8 +32,11 @@ void main() {
   colour = vec4(mix(vec3(0.82, 0.80, 0.77) * light, texture(colours, place).rgb, textured), 1.0);
 }`;
 
-/** An element that shows the GLB file `bytes`, called `name`. Throws where the browser has no WebGL. */
-export async function meshView(bytes, name) {
+/**
+ * An element that shows the GLB file `bytes`, called `name`. Throws where the browser has no WebGL; `lost` is called
+ * when it takes the drawing back, as it does from the oldest of many.
+ */
+export async function meshView(bytes, name, lost) {
   const { positions, normals, uvs, triangles, texture } = readGlb(bytes);
   const picture = texture && (await createImageBitmap(texture));
   const frame = document.createElement("div");
@@ -48,8 +51,9 @@ export async function meshView(bytes, name) {
   const hint = Object.assign(document.createElement("p"), { className: "mesh-hint", textContent: "Drag to turn" });
   frame.append(canvas, hint, bare);
 
-  const gl = canvas.getContext("webgl2", { antialias: true, alpha: true, preserveDrawingBuffer: true });
+  const gl = canvas.getContext("webgl2", { antialias: true, alpha: true });
   if (!gl) throw new Error("this browser has no WebGL");
+  canvas.addEventListener("webglcontextlost", lost);
   const program = linked(gl);
   gl.useProgram(program);
   const { middle, radius } = extent(positions);
