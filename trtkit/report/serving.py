@@ -71,5 +71,5 @@ def sources(wish: Wish) -> list[Source]:
     found = []
     for name in names:
         made = ready(name, wish.style, wish.weights, wish.root, settings, publish=False)
-        found.append(Source(made.model, made.root, made.config, (made.sentence,)))
+        found.append(Source(made.model, made.root, made.config, (made.sentence, *made.notes)))
     return found
