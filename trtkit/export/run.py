@@ -29,10 +29,7 @@ from trtkit.optional import need
 from trtkit.runtime.cpu import CpuBackend
 
 FP32_TOLERANCE = 1.0
-"""Grey levels by which the ONNX may differ from the source network anywhere."""
-
-FP32_RELATIVE_TOLERANCE = 1e-4
-"""The same for a network whose outputs are numbers: a share of the output's largest magnitude."""
+"""Grey levels by which the ONNX may differ from the source network anywhere; a network of numbers states its own."""
 
 HALF_RELATIVE_TOLERANCE = 0.01
 """What FP16 may differ by on average where engines.yaml says nothing, of a network whose outputs are numbers."""
@@ -166,7 +163,7 @@ def export_checked(
         batches = parity.sample_batches(model, spec, pictures)
         figures = parity.differences(source, backend.run, batches, spec.relative)
     label, value = parity.worst(figures, "max")
-    tolerance = FP32_RELATIVE_TOLERANCE if spec.relative else FP32_TOLERANCE
+    tolerance = spec.parity if spec.relative else FP32_TOLERANCE
     if not value <= tolerance:
         raise CheckFailed(
             f"the ONNX of {model.name}/{spec.name} differs from its source network by {value:.4g} {spec.unit} at "

@@ -66,6 +66,8 @@ class NetworkSpec:
     relative: bool = False
     """Its outputs are numbers and not pictures: two forms are compared by shares of each output's largest magnitude
     rather than by grey levels."""
+    parity: float = 1e-4
+    """Where `relative`: the share by which the ONNX may differ from the source network anywhere."""
 
     @property
     def unit(self) -> str:

@@ -1,6 +1,7 @@
 """HRN's networks through export and evaluate: compared by shares of their largest value, and refused past them."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,10 +55,10 @@ def test_batches_of_any_size_run_and_none_depends_on_another(exported, hrn):
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=1e-4, atol=1e-7)
 
 
-def test_past_the_tolerance_nothing_is_kept(hrn, weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "FP32_RELATIVE_TOLERANCE", 1e-9)
+def test_past_the_tolerance_nothing_is_kept(hrn, weights, tmp_path):
+    strict = replace(hrn.network("mid_net"), parity=1e-9)
     with pytest.raises(CheckFailed, match=r"hrn/mid_net differs from its source network by \S+ of the largest value"):
-        export(hrn, hrn.network("mid_net"), "fp32", tmp_path, config.load(), weights)
+        export(hrn, strict, "fp32", tmp_path, config.load(), weights)
     assert not list(tmp_path.rglob("*.onnx"))
 
 
