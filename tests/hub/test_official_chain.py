@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,8 +18,17 @@ from tests.hub.fake_hub import FakeHub
 from trtkit.export.frozen import tensorflow_python
 from trtkit.hub import places, record
 from trtkit.hub.official import official
+from trtkit.models.dct_net import DETECTOR, KEYPOINTS
+from trtkit.models.dct_net.faces import Detector
+from trtkit.models.dct_net.official_faces import find_faces
+from trtkit.models.dct_net.options import Options
+from trtkit.models.dct_net.pipeline import Cartoon
+from trtkit.models.imaging.decode import Picture
+from trtkit.models.pipeline import StageClock
+from trtkit.runtime.cpu import CpuBackend
 
 CARTOON = Path(__file__).parents[1] / "models" / "dct_net" / "tensorflow_cartoon.py"
+FACES = CARTOON.with_name("tensorflow_faces.py")
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +51,20 @@ def snapshots(tmp_path_factory, tf_python, small_portrait):
             [tf_python, CARTOON, "freeze", folder / name, "8", str(seed)], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+    done = subprocess.run(
+        [tf_python, FACES, folder / "detector.pb", folder / "keypoints.pb"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    mask = np.zeros((144, 144), np.uint8)
+    cv2.circle(mask, (72, 72), 60, 255, -1)
+    cv2.imwrite(str(folder / "alpha.jpg"), mask)
     configuration = json.dumps({"framework": "tensorflow"}).encode()
     read = {path.name: path.read_bytes() for path in folder.glob("*.pb")}
-    cartoon = {name: name.encode() for name in official("dct_net").files} | {"configuration.json": configuration}
+    read["alpha.jpg"] = (folder / "alpha.jpg").read_bytes()
+    cartoon = {name: read[name] for name in official("dct_net").files if name in read}
     return {
         "cv_unet": {"configuration.json": configuration, "tf_graph.pb": read["tf_graph.pb"]},
-        "dct_net": cartoon | {name: read[name] for name in ("cartoon_bg.pb", "cartoon_h.pb")},
+        "dct_net": cartoon | {"configuration.json": configuration},
     }
 
 
@@ -119,19 +137,102 @@ def test_a_pulled_snapshot_without_tensorflow_is_said_and_not_passed_over(trtkit
     assert "embedded weights, as --weights says" in done.out
 
 
-def test_dct_net_from_the_hub_to_the_picture(trtkit, pulled, picture):
+@pytest.fixture
+def two_faces(in_empty_folder, portrait_pixels):
+    """faces.png and its pixels: two faces, as far as the stand-in of the detector is concerned, one a little larger."""
+    rgb = cv2.resize(portrait_pixels, (320, 240), interpolation=cv2.INTER_AREA)
+    for left, top, width, height in ((30, 60, 80, 90), (200, 40, 90, 100)):
+        part = rgb[top : top + height, left : left + width]
+        part[:] = part // 4 + np.array([0, 0, 180], np.uint8)
+    Image.fromarray(rgb).save("faces.png")
+    return rgb
+
+
+def _by_tensorflow(rgb, snapshot, folder, tf_python):
+    """What the pipeline makes of `rgb` where TensorFlow itself runs the snapshot's face graphs."""
+    for name in ("detector.pb", "keypoints.pb", "alpha.jpg"):
+        (folder / name).write_bytes(snapshot[name])
+
+    def by(side):
+        def run(pixels):
+            feed = [{"tower_0/images": pixels.astype(np.float32)}]
+            fixed = ["training_flag=False"]
+            return tensorflow_python.run(folder / side.file_name, feed, side.outputs, fixed, str(tf_python))[0]
+
+        return run
+
+    faces = []
+
+    def find(pixels):
+        faces.extend(find_faces(pixels, by(DETECTOR), by(KEYPOINTS)))
+        return faces
+
+    networks = {name: CpuBackend(Path(f"artifacts/dct_net/{name}.fp32.onnx")) for name in ("background", "head")}
+    pipeline = Cartoon(networks, Options(), Detector("TensorFlow", find), folder / "alpha.jpg")
+    clock = StageClock()
+    item = pipeline.prepare(Picture(rgb, None, rgb.shape[:2], Path("faces.png")), clock)
+    drawn = pipeline.finish(item, pipeline.run([item], clock)[0], clock)
+    boxes = np.array([face.box for face in faces])
+    assert np.abs(boxes - [(200, 40, 90, 100), (30, 60, 80, 90)]).max() <= 2
+    return drawn
+
+
+def test_dct_net_from_the_hub_to_the_picture(trtkit, pulled, two_faces, snapshots, tmp_path, tf_python):
     pytest.importorskip("tensorrt_rtx_bindings")
     folder = pulled("dct_net")
     exported = trtkit("export", "dct_net")
     assert exported.code == 0, exported.err
     assert f"official weights iic/cv_unet_person-image-cartoon_compound-models master from {folder}" in exported.out
+    for name in ("detector", "keypoints"):
+        assert f"artifacts/dct_net/{name}.chain.json  {name}.pb  at most" in exported.out
     built = trtkit("build", "dct_net", "--gpu", "a10")
     assert built.code == 0, built.err
     assert built.out.count("18/18") == 2
-    done = trtkit("infer", "photo.png", "--model", "dct_net", "--no-faces")
+    assert built.out.count("dct_net/detector_core") == built.out.count("dct_net/keypoints_core") == 1
+    # From here on neither the snapshot nor TensorFlow is asked again.
+    shutil.rmtree(folder)
+    done = trtkit("infer", "faces.png", "--model", "dct_net", "--backend", "cpu")
     assert done.code == 0, done.err
     assert "official weights" in done.out
-    assert Path("photo.cartoon.png").is_file()
+    assert "faces by the official detector and its 68 points" in done.out
+    assert "heads blended by artifacts/dct_net/alpha.jpg" in done.out
+    found = cv2.imread("faces.cartoon.png")[..., ::-1]
+    wanted = _by_tensorflow(two_faces, snapshots["dct_net"], tmp_path, tf_python)
+    assert np.abs(found.astype(int) - wanted).max() <= 1
+    plain = trtkit("infer", "faces.png", "--model", "dct_net", "--backend", "cpu", "--no-faces", "-o", "plain.png")
+    assert plain.code == 0, plain.err
+    assert "faces" not in plain.out.replace("faces.png", "")
+    apart = np.abs(cv2.imread("plain.png")[..., ::-1].astype(int) - found).max(axis=2)
+    assert (apart > 8).mean() > 0.05, "heads were drawn"
+
+
+def test_pulled_face_graphs_without_tensorflow_are_said_with_what_mends_it(
+    trtkit, pulled, two_faces, monkeypatch, tf_python
+):
+    pulled("dct_net")
+    monkeypatch.delenv("TRTKIT_TF_PYTHON")
+    exported = trtkit("export", "dct_net")
+    assert exported.code == 0, exported.err
+    said = " ".join(exported.out.split())
+    assert "detector.pb was not imported, so faces are found by OpenCV's Haar cascade" in said
+    assert "pip install 'trtkit[tf]'" in said
+    assert "then run: trtkit export dct_net" in said
+    done = trtkit("infer", "faces.png", "--model", "dct_net")
+    assert done.code == 0, done.err
+    assert (
+        "faces by OpenCV's Haar cascade: the official detector.pb and keypoints.pb have not been imported" in done.out
+    )
+    monkeypatch.setenv("TRTKIT_TF_PYTHON", str(tf_python))
+    assert trtkit("export", "dct_net").code == 0
+    assert "faces by the official detector" in trtkit("infer", "faces.png", "--model", "dct_net").out
+    # Other weights have neither its detector nor its mask.
+    embedded = trtkit("infer", "faces.png", "--model", "dct_net", "--weights", "embedded")
+    assert embedded.code == 0, embedded.err
+    assert "faces by OpenCV's Haar cascade: the embedded weights have no detector of their own" in embedded.out
+    assert "heads blended by" not in embedded.out
+    assert trtkit("export", "dct_net", "--weights", "embedded").code == 0
+    left = {path.name for path in Path("artifacts/dct_net").iterdir()}
+    assert not left & {"alpha.jpg", "detector.chain.json", "keypoints.chain.json"}
 
 
 def test_without_a_snapshot_it_is_the_embedded_weights_and_said(trtkit, picture, monkeypatch, tmp_path):

@@ -95,7 +95,9 @@ def _name_constant_outputs(scope: Scope, wanted: Sequence[str]) -> None:
     for name in wanted:
         if name in scope.constants:
             inner = f"{name}/constant"
-            scope.constants[inner] = scope.constants.pop(name)
+            tensor = scope.constants.pop(name)
+            tensor.name = inner
+            scope.constants[inner] = tensor
             scope.shapes[inner], scope.types[inner] = scope.shapes[name], scope.types[name]
             scope.graph.node.append(helper.make_node("Identity", [inner], [name], name=inner))
 
