@@ -48,10 +48,10 @@ class Reconstruct:
         found = net(picture)
         mine = d.turned(d.shape(found), found)
         true = d.turned(d.shape(vector), vector)
-        vertices = (mine - true).norm(dim=-1).mean()
+        vertices = _apart(mine, true)
         away = (project(mine + found[:, None, 254:257]) - flat).norm(dim=-1)
         marks = away[:, d.landmarks].mean()
-        plain = (d.shape(found) - d.shape(vector)).norm(dim=-1).mean()
+        plain = _apart(d.shape(found), d.shape(vector))
         turn = (found[:, 224:227] - vector[:, 224:227]).abs().mean()
         light = F.smooth_l1_loss(found[:, 227:254], vector[:, 227:254]) * 20
         colour = F.smooth_l1_loss(found[:, 144:150], vector[:, 144:150])
@@ -64,3 +64,10 @@ class Reconstruct:
             "shape%": float(plain.detach() / _WIDTH * 100),
             "degrees": float(turn.detach() * 57.3),
         }
+
+
+def _apart(one: Tensor, other: Tensor) -> Tensor:
+    """The mean distance of vertices [N, V, 3] around their middles: where a face stands is `place`, and a shape that is
+    moved as a whole looks the same in an aligned crop."""
+    gap = one - other
+    return (gap - gap.mean(dim=1, keepdim=True)).norm(dim=-1).mean()
