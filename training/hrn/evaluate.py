@@ -43,7 +43,7 @@ class Result:
     """One portrait: mean distance of the 68 landmarks in pixels of the aligned crop of 224; mean distance of the mesh's
     vertices in per cent of the face's width, both meshes turned and sized as they come and laid middle on middle (where
     a face stands is not to be seen in a crop that is moved and scaled to fit); the same for the mean face turned as the
-    drawn one is, which is what knowing nothing of its shape would give; by how many degrees the face is turned wrong."""
+    drawn one is, which is what knowing nothing of its shape would give; by how many degrees it is turned wrong."""
 
     landmarks: float
     vertices: float
