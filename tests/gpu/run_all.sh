@@ -55,6 +55,7 @@ PYTHON
 else
   bench cv_unet
 fi
+step int8 tests/gpu/int8.sh "${INT8:-build/int8}" "$out"
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck initcheck; do
     step "$tool" compute-sanitizer --tool "$tool" --error-exitcode 9 python3 -m tests.gpu.small
