@@ -18,6 +18,7 @@ from trtkit.models.hrn.networks.fan import FAN
 from trtkit.models.hrn.networks.pix2pix import Offsets, ResidualGenerator
 from trtkit.models.hrn.networks.recon import CoefficientNet, ImageCoefficients
 from trtkit.models.hrn.networks.retinaface import RetinaFace
+from trtkit.models.hrn.networks.s3fd import S3FD
 from trtkit.optional import installed
 from trtkit.runtime.cpu import CpuBackend
 
@@ -57,6 +58,23 @@ def test_onnx_equals_torch_and_takes_any_batch(spec):
         gap = np.abs(found[tensor.name] - reference.numpy()).max()
         assert gap <= 1e-4 * float(reference.abs().max()), tensor.name
     _check_half(exported, spec)
+
+
+def test_a_position_without_features_gives_numbers_in_the_onnx():
+    """S³FD divides by the features' length, which is 0 where all of them are."""
+    module = S3FD(2).eval()
+    silent = {
+        name: tensor * 0 if name.startswith("conv3_3.") else tensor for name, tensor in module.state_dict().items()
+    }
+    module.load_state_dict(silent)
+    exported = to_onnx(module, specs.S3FD, "hrn", "0" * 64)
+    image = np.zeros((1, 3, 224, 224), np.float32)
+    with CpuBackend(exported.SerializeToString()) as backend:
+        found = backend.run({"image": image})
+    with torch.inference_mode():
+        boxes, scores = module(torch.from_numpy(image))
+    np.testing.assert_allclose(found["boxes"], boxes.numpy(), atol=1e-5)
+    np.testing.assert_allclose(found["scores"], scores.numpy(), atol=1e-5)
 
 
 def _check_half(exported, spec):

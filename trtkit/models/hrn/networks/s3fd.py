@@ -20,7 +20,8 @@ class _ScaledNorm(nn.Module):
         self.weight = nn.Parameter(torch.full((channels,), scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        length = x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10
+        # Officially + 1e-10, which torch's exporter takes for nothing, and 0 / 0 is what is left where no channel speaks.
+        length = x.square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-10)
         return x / length * self.weight[:, None, None]
 
 
