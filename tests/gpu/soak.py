@@ -132,7 +132,7 @@ def _open(options: argparse.Namespace) -> GpuBackend:
     if not options.model:
         return open_toy(slots=options.slots)
     model = models.get(options.model)
-    loaded = select.load(model, model.networks[0], options.artifacts, "cuda", slots=options.slots, lasting=True)
+    loaded = select.load(model, model.networks[0], options.artifacts, "cuda", slots=options.slots)
     assert isinstance(loaded.backend, GpuBackend)
     return loaded.backend
 

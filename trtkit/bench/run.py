@@ -91,7 +91,6 @@ def bench_run(settings: Settings) -> Report:
                 settings.backend,
                 device=settings.device,
                 slots=settings.slots,
-                lasting=True,
             )
             for spec in model.networks
         }

@@ -38,7 +38,7 @@ def load(request: Request) -> Opened:
     profiles = network.profiles if network else []
 
     def open_engine(place: Place) -> OrtCudaEngine:
-        return OrtCudaEngine(path, place, profiles, lasting=request.lasting, multiple_of=request.spec.multiple_of)
+        return OrtCudaEngine(path, place, profiles, multiple_of=request.spec.multiple_of)
 
     backend = GpuBackend(NAME, request.ordinal, PyCuda, open_engine, request.slots)
     return Opened(backend, record, path)

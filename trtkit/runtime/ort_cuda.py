@@ -9,6 +9,7 @@ device buffers; nothing is copied or waited for inside `run`.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -54,7 +55,6 @@ class OrtCudaEngine:
     """See Engine. `file` is a path or the serialized model; `provider_options` go to the CUDA provider as they are.
 
     `quick`: FP16 runs in the form of ort_form.py, for inputs whose H and W are multiples of `multiple_of`.
-    `lasting`: cuDNN compiles kernels with the biases in them, which takes seconds at the first run of new shapes.
     Opened in the owner thread. Raises CheckFailed if ONNX Runtime refuses the model, MissingComponent if its CUDA
     provider does not start, OutOfMemory.
     """
@@ -68,7 +68,6 @@ class OrtCudaEngine:
         graphs: bool = True,
         nhwc: bool = True,
         quick: bool = True,
-        lasting: bool = False,
         multiple_of: int = 1,
         provider_options: Mapping[str, str] | None = None,
     ) -> None:
@@ -85,7 +84,10 @@ class OrtCudaEngine:
             # Grow by what is asked for: the default doubles, and the card is shared.
             "arena_extend_strategy": "kSameAsRequested",
             "prefer_nhwc": "1" if nhwc else "0",
-            "fuse_conv_bias": "1" if lasting else "0",
+            # cuDNN's own first choice is 3 to 5 % quicker on an H200 than the default's, which measures nothing either.
+            # fuse_conv_bias would be quicker still, but compiles for seconds at every new shape, and for most of a
+            # second at every change of shapes (docs/benchmarks.md).
+            "cudnn_conv_algo_search": "HEURISTIC",
             **(provider_options or {}),
         }
         self._form = _form(file, self.what, multiple_of) if quick else None
@@ -118,7 +120,7 @@ class OrtCudaEngine:
     def enqueue(self, slot: Slot, shapes: Shapes) -> None:
         bound = self._bound_for(slot, shapes)
         bound.runs += 1
-        if self._graphs and bound.runs == 2:  # not the first time: many shapes are met once, and plans are made in it
+        if self._graphs and bound.runs == 3:  # not the first time: many shapes are met once, and plans are made in it
             self._capture(bound, slot, shapes)
         if bound.graph is not None:
             bound.graph.launch()
@@ -144,6 +146,8 @@ class OrtCudaEngine:
         settings.log_severity_level = _ERRORS  # warnings speak of nodes the user did not write
         # The CPU has a few sizes to work out, no more; a pool's threads would spin, and outlive a fork badly.
         settings.intra_op_num_threads = 1
+        # A pattern is planned in the first run and allocated in the second, beside what the first left.
+        settings.enable_mem_pattern = False
         try:
             session = ort.InferenceSession(
                 str(content) if isinstance(content, Path) else content,
@@ -228,6 +232,7 @@ class OrtCudaEngine:
             self._run(bound.binding)
 
         try:
+            plain()  # cuDNN's plans are those of the last shapes, and making them cannot be captured
             graph = StreamGraph(cuda.handle(stream), plain)
             if same_as_eager(cuda, stream, slot, sizes, plain, graph.launch):
                 bound.graph = graph
@@ -238,6 +243,8 @@ class OrtCudaEngine:
             raise
         except Exception as error:  # ONNX Runtime's exception types are private to its extension module
             reason = f"could not be captured: {' '.join(str(error).split())[:300]}"
+            with contextlib.suppress(Exception):
+                plain()  # the failed capture's error is reported by the next call
         self._graphs = False
         self.notes.append(f"CUDA graphs are off: the one of shapes {list(shapes.values())} {reason}")
 

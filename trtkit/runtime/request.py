@@ -13,8 +13,7 @@ from trtkit.runtime.backend import Backend
 
 @dataclass(frozen=True)
 class Request:
-    """`ordinal` counts GPUs in CUDA's order; `precision`, if given, is the only one that will do; `lasting`: who asks
-    will run so often that seconds of compilation at each new shape are well spent."""
+    """`ordinal` counts GPUs in CUDA's order; `precision`, if given, is the only one that will do."""
 
     model: Model
     spec: NetworkSpec
@@ -23,7 +22,6 @@ class Request:
     slots: int
     config: Config
     precision: Precision | None = None
-    lasting: bool = False
 
 
 @dataclass(frozen=True)

@@ -56,21 +56,20 @@ def load(
     slots: int = DEFAULT_SLOTS,
     config: Config | None = None,
     precision: Precision | None = None,
-    lasting: bool = False,
 ) -> Loaded:
     """Open `spec` on `backend`; its file is judged by its manifest before it is loaded.
 
     'auto' takes the best backend that really runs here: an engine for this GPU under `root`, else the ONNX file on
     the GPU, else on the CPU. A named backend that cannot run raises MissingComponent with the reason. `device` counts
     GPUs in CUDA's order; `slots` is how many requests a GPU backend holds at once; `precision`, if given, is the
-    only one that will do; `lasting` says that seconds of compilation at each new shape are well spent.
+    only one that will do.
     """
     if backend not in NAMES:
         raise Mistake(f"--backend {backend} is not known; choose one of: {', '.join(NAMES)}")
     if backend == "cpu":
         return _loaded(_on_cpu(model, spec, root, precision), model, spec, "")
     machine.check_ordinal(device)
-    request = Request(model, spec, root, device, slots, config or configuration.load(), precision, lasting)
+    request = Request(model, spec, root, device, slots, config or configuration.load(), precision)
     if backend != AUTO:
         chosen = GPU_BACKENDS[backend]
         reason = chosen.refusal(request)
