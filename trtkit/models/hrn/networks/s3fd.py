@@ -20,7 +20,7 @@ class _ScaledNorm(nn.Module):
         self.weight = nn.Parameter(torch.full((channels,), scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        # Officially + 1e-10, which torch's exporter takes for nothing, and 0 / 0 is what is left where no channel speaks.
+        # Officially + 1e-10, which torch's exporter takes for nothing: where no channel speaks, 0 / 0 would be left.
         length = x.square().sum(dim=1, keepdim=True).sqrt().clamp_min(1e-10)
         return x / length * self.weight[:, None, None]
 
