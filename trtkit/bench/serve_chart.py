@@ -11,7 +11,7 @@ from trtkit.bench.serve import ALONE, SERVER, Report
 from trtkit.models.imaging.encode import encode
 
 _WIDTH, _ROW, _LEFT, _RIGHT = 1000, 26, 260, 190
-_INK, _PALE, _MAIN, _OTHER = (40, 40, 40), (225, 225, 225), (176, 114, 42), (160, 160, 160)
+_INK, _MAIN, _OTHER = (40, 40, 40), (176, 114, 42), (160, 160, 160)
 
 Bar = tuple[str, float, str, bool]
 """Name, value, what is written behind the bar, whether it is the server's."""
@@ -51,7 +51,6 @@ def draw(report: Report) -> bytes:
         for name, value, text, ours in bars:
             y += _ROW
             end = _LEFT + int((_WIDTH - _LEFT - _RIGHT) * value / longest)
-            cv2.rectangle(image, (_LEFT, y - 15), (_WIDTH - _RIGHT, y + 3), _PALE, 1)
             cv2.rectangle(image, (_LEFT, y - 15), (end, y + 3), _MAIN if ours else _OTHER, -1)
             _write(image, name, 36, y, 0.45)
             _write(image, text, end + 8, y, 0.45)
