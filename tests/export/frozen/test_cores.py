@@ -168,3 +168,10 @@ def test_every_piece_is_valid_onnx():
     graph.conv(graph.twice(graph.conv("x", 3, 4, "a"), "up"), 4, 2, "y")
     for model in take_apart(graph.model("y")).networks.values():
         onnx.checker.check_model(model, full_check=True)
+
+
+def test_an_output_that_is_a_constant_is_given_as_it_is():
+    graph = Graph(x=[1, 3, 8, 8])
+    graph.conv("x", 3, 2, "y")
+    graph.constant("count", [3.0])
+    assert convolutions(check(graph.model("y", "count"), x=picture(1, 3, 8, 8))) == {"net": 1}
