@@ -50,10 +50,10 @@ def test_the_command_line_pulls_in_neither_torch_nor_onnxruntime():
     assert done.stdout.strip() == "[]"
 
 
-def test_runtime_and_infer_never_import_torch():
+def test_runtime_infer_and_serve_never_import_torch():
     done = _run("""
-        import importlib, pkgutil, sys, trtkit.runtime, trtkit.infer
-        for package in (trtkit.runtime, trtkit.infer):
+        import importlib, pkgutil, sys, trtkit.runtime, trtkit.infer, trtkit.serve, trtkit.report.serving
+        for package in (trtkit.runtime, trtkit.infer, trtkit.serve):
             for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
                 importlib.import_module(module.name)
         print("torch" in sys.modules)
