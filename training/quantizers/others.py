@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,11 +55,12 @@ def model_optimizer(
 ) -> str:
     """Model Optimizer's `quantize` in another Python, on the CPU. Gives its version; raises RuntimeError with the last
     line of what it said."""
-    images = target.with_suffix(".npy")
+    images, copy = target.with_suffix(".npy"), target.with_suffix(".source.onnx")
     np.save(images, pictures)
+    shutil.copyfile(source, copy)  # it writes into the file that it is given
     try:
         done = subprocess.run(
-            [python, PROCESS, source, images, target, method, ",".join(excluded)],
+            [python, PROCESS, copy, images, target, method, ",".join(excluded)],
             capture_output=True,
             text=True,
             check=False,
@@ -66,6 +68,7 @@ def model_optimizer(
         )
     finally:
         images.unlink()
+        copy.unlink()
     lines = [line for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
     if done.returncode:
         raise RuntimeError(lines[-1] if lines else f"status {done.returncode}")
