@@ -55,3 +55,19 @@ def test_nan_does_not_pass_as_small():
     model.graph.node.insert(2, node)
     model.graph.initializer.append(numpy_helper.from_array(np.array(1000, np.float32), "far"))
     assert not examine(model, to_half(model, []), IMAGE).fits
+
+
+def test_an_epsilon_of_an_fp32_island_is_not_rounded_away():
+    """0 / max(0, 1e-10) is 0 in the FP32 island; with the epsilon rounded to half it would be NaN."""
+    model = _network(3.0)
+    length = helper.make_node("Max", ["middle", "least"], ["length"], name="island/max")
+    quotient = helper.make_node("Div", ["middle", "length"], ["quotient"], name="island/div")
+    zero = helper.make_node("Mul", ["quotient", "middle"], ["beside"], name="island/mul")
+    last = len(model.graph.node) - 1
+    for offset, node in enumerate((length, quotient, zero)):
+        model.graph.node.insert(last + offset, node)
+    model.graph.initializer.append(numpy_helper.from_array(np.array(1e-10, np.float32), "least"))
+    model.graph.output.append(helper.make_tensor_value_info("beside", onnx.TensorProto.FLOAT, None))
+    dark = {name: array * 0 for name, array in IMAGE.items()}
+    report = examine(model, to_half(model, ["island"]), dark)
+    assert np.isfinite(report.mean_shift)

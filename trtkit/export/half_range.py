@@ -41,7 +41,10 @@ def examine(fp32: ModelProto, half: ModelProto, arrays: dict[str, np.ndarray], r
     region = _half_tensors(half)
     peaks = _peaks(fp32, region, arrays)
     worst_tensor = max(peaks, key=lambda name: peaks[name], default="")
-    with CpuBackend(fp32.SerializeToString()) as exact, CpuBackend(_rounded(fp32, region), optimize=False) as rounded:
+    with (
+        CpuBackend(fp32.SerializeToString()) as exact,
+        CpuBackend(_rounded(fp32, region, half), optimize=False) as rounded,
+    ):
         wanted, found = exact.run(arrays), rounded.run(arrays)
     gaps = parity.gaps(wanted, found, relative)
     return RangeReport(
@@ -74,9 +77,12 @@ def _peaks(fp32: ModelProto, region: set[str], arrays: dict[str, np.ndarray]) ->
     return {name: float(np.nan_to_num(outputs[f"{name}|peak"], nan=np.inf)) for name in produced}
 
 
-def _rounded(fp32: ModelProto, region: set[str]) -> bytes:
-    """The FP32 graph with each tensor of `region`, and each weight, rounded to half and back."""
+def _rounded(fp32: ModelProto, region: set[str], half: ModelProto) -> bytes:
+    """The FP32 graph with each tensor of `region`, and each weight that `half` holds in half, rounded to half and
+    back."""
     model = copy_of(fp32)
+    # A weight of an FP32 island stays as it is: an epsilon of 1e-10, say, which half precision does not hold.
+    still_exact = {tensor.name for tensor in half.graph.initializer if tensor.data_type == TensorProto.FLOAT}
     nodes = []
     for node in model.graph.node:
         nodes.append(node)
@@ -87,7 +93,7 @@ def _rounded(fp32: ModelProto, region: set[str]) -> bytes:
                 nodes.append(helper.make_node("Cast", [f"{name}|half"], [name], to=TensorProto.FLOAT))
     replace_nodes(model, nodes)
     for tensor in model.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT:
+        if tensor.data_type == TensorProto.FLOAT and tensor.name not in still_exact:
             values = onnx.numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
     content: bytes = model.SerializeToString()
