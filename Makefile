@@ -28,7 +28,7 @@ engines: $(DEV)/.installed  ## the CI matrix, locally: every model for every GPU
 bench: $(DEV)/.installed  ## what can be measured here, side by side
 	$(DEV)/bin/trtkit bench host
 
-weights: $(DEV)/.installed  ## MODEL=cv_unet or dct_net: train the embedded weights again (cv_unet's in minutes on a GPU)
+weights: $(DEV)/.installed  ## MODEL=cv_unet, dct_net or hrn: train the embedded weights again (cv_unet's and hrn's in minutes on a GPU)
 	$(DEV)/bin/python -m training.$(MODEL).train
 
 clean:
@@ -36,7 +36,7 @@ clean:
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet -c constraints.txt -e ".[cpu]"
+	$(VENV)/bin/pip install --quiet -c constraints.txt -e ".[cpu,hrn]"
 	@touch $@
 
 $(DEV)/.installed: pyproject.toml constraints.txt
