@@ -7,7 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from trtkit.models.hrn.geometry import uv_map
+from trtkit.models.hrn.synthetic import files, portrait
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -29,11 +34,25 @@ def test_every_trtkit_command_of_the_page_runs_as_written(page, tmp_path, portra
     (tmp_path / "photos").mkdir()
     for name in ("a.jpg", "b.jpg"):
         shutil.copy(portrait, tmp_path / "photos" / name)
+    if "face.jpg" in page.read_text():
+        _draw_faces(tmp_path)
     if "artifacts/" in page.read_text():
         _run("trtkit build cv_unet --gpu a10", tmp_path)
     for command in _commands(page):
         if command.startswith("trtkit "):
             _run(command, tmp_path)
+
+
+def _draw_faces(folder: Path) -> None:
+    """face.jpg and group.jpg: the networks in the package know drawn faces alone."""
+    model = files.face_model()
+    uv = uv_map.rasterize(model.uvs, model.uv_triangles)
+    group = np.full((420, 840, 3), 150, np.uint8)
+    for k in (0, 1):
+        drawn, _, _ = portrait.picture(model, uv, portrait.random_face(np.random.default_rng(k)), 300)
+        group[60:360, 60 + 420 * k : 360 + 420 * k] = drawn
+    Image.fromarray(group).save(folder / "group.jpg", quality=95)
+    Image.fromarray(group[:, 420:]).save(folder / "face.jpg", quality=95)
 
 
 def _run(command: str, folder: Path) -> None:

@@ -10,7 +10,6 @@ import trimesh
 from PIL import Image
 
 from tests.models.hrn.known_networks import networks, scene
-from trtkit import models
 from trtkit.models.hrn import specs
 from trtkit.report import inferring
 
@@ -39,7 +38,6 @@ def face_networks(face, uv, monkeypatch, in_empty_folder):
             backend=known.backends[network.name], where="cpu: scripted", weights="known", why="", notes=()
         )
 
-    monkeypatch.setattr(models, "NAMES", tuple(dict.fromkeys((*models.NAMES, "hrn"))))
     monkeypatch.setattr(inferring.select, "load", load)
     monkeypatch.setenv("XDG_CACHE_HOME", str(in_empty_folder / "cache"))
     known.use = use

@@ -20,11 +20,6 @@ from trtkit.models.spec import Around
 from trtkit.runtime import select
 
 
-@pytest.fixture(autouse=True)
-def known(monkeypatch):
-    monkeypatch.setattr(models, "NAMES", tuple(dict.fromkeys((*models.NAMES, "hrn"))))
-
-
 @pytest.fixture(scope="module")
 def tf_python():
     return tensorflow_environment.python()
@@ -53,9 +48,7 @@ def _import(snapshot, root, tf_python):
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory, snapshot, tf_python):
     root = tmp_path_factory.mktemp("artifacts")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "NAMES", tuple(dict.fromkeys((*models.NAMES, "hrn"))))
-        done, notes = _import(snapshot, root, tf_python)
+    done, notes = _import(snapshot, root, tf_python)
     assert notes == ()
     assert done.chain == root / "hrn" / "segment_face.chain.json"
     return root
