@@ -88,7 +88,7 @@ def pull(
     model: Annotated[str, typer.Argument(help="cv_unet, dct_net, hrn")],
     style: Annotated[
         str | None,
-        typer.Option(help="dct_net: anime, 3d, handdrawn, sketch, artstyle, sd-design, sd-illustration (anime)."),
+        typer.Option(help="dct_net: anime, 3d, handdrawn, sketch, artstyle, sd-design or sd-illustration (anime)."),
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Another branch or tag than the one that is meant.")] = None,
     cache: Annotated[
@@ -177,7 +177,7 @@ def calibrate(
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Argument(help="cv_unet, dct_net")],
+    model: Annotated[str, typer.Argument(help="cv_unet, dct_net, hrn")],
     precision: Annotated[str, typer.Option(help="Which to compare, with commas.")] = "fp32,fp16,int8",
     images: Annotated[
         Path | None, typer.Option(help="Folder of photographs to compare on (default: scikit-image's).")
@@ -199,7 +199,9 @@ def evaluate(
 
 @app.command()
 def build(
-    models: Annotated[list[str] | None, typer.Argument(help="Models to build (default: all).")] = None,
+    models: Annotated[
+        list[str] | None, typer.Argument(help="cv_unet, dct_net, hrn, or an imported graph; default: all models.")
+    ] = None,
     gpu: Annotated[list[str] | None, typer.Option("--gpu", help="A GPU of engines.yaml, e.g. a10; repeatable.")] = None,
     precision: Annotated[
         Literal["fp16", "int8", "fp32", "auto"],
@@ -310,7 +312,7 @@ def compare(
 
 @app.command()
 def serve(
-    models: Annotated[list[str] | None, typer.Argument(help="Models to serve (default: all).")] = None,
+    models: Annotated[list[str] | None, typer.Argument(help="cv_unet, dct_net, hrn (default: all).")] = None,
     style: StyleOption = None,
     weights: WeightsOption = None,
     host: Annotated[str, typer.Option(help="Address; any but this machine's own demands API keys.")] = "127.0.0.1",
@@ -355,7 +357,7 @@ def serve(
 
 
 @app.command()
-def inspect(file: Annotated[Path, typer.Argument(help="An ONNX file or engine.")]) -> None:
+def inspect(file: Annotated[Path, typer.Argument(help="An ONNX file, an engine, or a chain.json.")]) -> None:
     """Say what an artifact is, from what it was made, and for what."""
     from trtkit.report import artifact
 
@@ -372,7 +374,7 @@ def verify(files: Annotated[list[Path], typer.Argument(help="Artifacts, or folde
 
 @package_app.command("triton")
 def package_triton(
-    models: Annotated[list[str] | None, typer.Argument(help="Models to package (default: all).")] = None,
+    models: Annotated[list[str] | None, typer.Argument(help="cv_unet, dct_net, hrn (default: all).")] = None,
     gpu: Annotated[
         list[str] | None,
         typer.Option("--gpu", help="Take an engine for this GPU; repeatable (default: every engine there is)."),
