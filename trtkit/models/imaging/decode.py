@@ -100,8 +100,7 @@ def decode_bytes(
     width, height = header.size
     if width * height > limit_megapixels * 1e6:
         raise TooManyPixels(
-            f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels, over the limit of "
-            f"{limit_megapixels:g}"
+            f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels, over the limit of {limit_megapixels:g}"
         )
     if reason := flaw(data, header.format or ""):
         raise Mistake(f"{name} is cut short or damaged ({reason}); copy or download it again")
