@@ -17,7 +17,7 @@ ENV PATH=/opt/trtkit/bin:${PATH} PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHEC
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE constraints.txt engines.yaml ./
 COPY trtkit trtkit
-RUN pip install -c constraints.txt '.[cpu,serve]'
+RUN pip install -c constraints.txt '.[cpu,hrn,serve]'
 
 FROM ${CUDA_BUILD_IMAGE} AS build-cuda
 RUN apt-get update \
@@ -28,10 +28,10 @@ ENV PATH=/opt/trtkit/bin:${PATH} LIBRARY_PATH=/usr/local/cuda/lib64/stubs PIP_NO
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE constraints.txt engines.yaml ./
 COPY trtkit trtkit
-RUN pip install -c constraints.txt '.[cuda,serve]'
+RUN pip install -c constraints.txt '.[cuda,hrn,serve]'
 
 FROM build-cuda AS build-tensorrt
-RUN pip install -c constraints.txt '.[cuda,tensorrt,serve]'
+RUN pip install -c constraints.txt '.[cuda,hrn,tensorrt,serve]'
 
 FROM ${CUDA_IMAGE} AS run-cuda
 RUN apt-get update \
