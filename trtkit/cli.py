@@ -406,7 +406,9 @@ def bench_run(
     device: DeviceOption = 0,
     batch: Annotated[list[int] | None, typer.Option(min=1, help="A batch size; repeatable (1, 2, 4, 8).")] = None,
     slots: SlotsOption = 3,
-    size: Annotated[int, typer.Option(min=16, help="Side of the square the network is given.")] = 512,
+    size: Annotated[
+        int, typer.Option(min=16, help="Side of the square the network is given, where it takes any.")
+    ] = 512,
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 10,
     each: Annotated[int, typer.Option(min=1, help="Runs of each contender a round.")] = 10,
     photo: Annotated[Path | None, typer.Option(help="A photograph (default: a made 3-megapixel JPEG).")] = None,

@@ -34,6 +34,10 @@ def report(photo: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
     return bench_run(Settings(backend="cpu", batches=(1, 2), size=64, rounds=1, each=2, photo=photo, root=root))
 
 
+def test_what_is_measured_is_named_with_the_shape_that_it_is_given(report):
+    assert report.network == "matting, image 64x64x3"
+
+
 def test_every_batch_size_has_every_contender(report):
     assert set(report.steps) == {1, 2}
     for found in report.steps.values():

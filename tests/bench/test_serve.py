@@ -110,6 +110,11 @@ def test_settings_that_cannot_be_are_one_sentence(root, wrong, sentence):
     assert str(caught.value) == sentence
 
 
+def test_a_model_of_several_files_is_refused_by_name(tmp_path):
+    with pytest.raises(Mistake, match="bench serve compares pictures, and hrn makes several files; name another model"):
+        bench_serve(Settings(model="hrn", backend="cpu", root=tmp_path, weights="embedded"))
+
+
 def test_a_photo_that_is_not_there_is_named(root, tmp_path):
     with pytest.raises(Mistake, match=r"--photo .*none\.jpg cannot be read \(No such file"):
         bench_serve(Settings(backend="cpu", root=root, photo=tmp_path / "none.jpg"))

@@ -58,9 +58,11 @@ class Settings:
 
 @dataclass
 class Report:
-    """`steps[batch][contender]`; `throughput[batch][slots]` in images a second; `files[contender]`."""
+    """`network`: its name and the shapes of what it is given; `steps[batch][contender]`; `throughput[batch][slots]` in
+    images a second; `files[contender]`."""
 
     settings: Settings
+    network: str = ""
     device: str = ""
     artifact: str = ""
     steps: dict[int, dict[str, Samples]] = field(default_factory=dict)
@@ -100,6 +102,10 @@ def bench_run(settings: Settings) -> Report:
             report.device, report.artifact = f"{first.where}; host: {_cpu()}", str(first.path)
             report.notes += [first.why] if first.why else []
             gpu = isinstance(backend, GpuBackend)
+            shapes = {name: array.shape[1:] for name, array in _inputs(settings, model, 1).items()}
+            report.network = f"{model.networks[0].name}, " + ", ".join(
+                f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items()
+            )
             _warm(settings, backend, model)
             report.memory[OURS] = memory.used() - before
             peers = _open_peers(settings, model, first.path, gpu, report, memory)

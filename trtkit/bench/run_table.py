@@ -12,8 +12,7 @@ from trtkit.runtime.slots import mib
 
 
 def render(report: Report, printer: Console) -> None:
-    settings = report.settings
-    printer.print(f"{settings.model}, {settings.size}x{settings.size}, on {report.device}")
+    printer.print(f"{report.settings.model}/{report.network}, on {report.device}")
     for note in report.notes:
         printer.print(f"note: {note}")
     _steps(report, printer)

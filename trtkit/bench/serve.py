@@ -135,6 +135,8 @@ def bench_serve(settings: Settings) -> Report:
         publish=False,
     )
     options = parse_options(made.model.served, dict(parse_qsl(settings.query, True)), made.model.name)
+    if made.model.several_files:
+        raise Mistake(f"bench serve compares pictures, and {made.model.name} makes several files; name another model")
     pictures = photographs(settings)
     report.pictures = [decode_bytes(data, "the photograph", limit_megapixels=math.inf).size for data in pictures]
     with contextlib.ExitStack() as stack:
