@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from trtkit.errors import Mistake
+from trtkit.models.imaging.background import read_background
 from trtkit.models.imaging.compose import cutout, over_background, parse_color
 
 from .scenes import hair_over_ground
@@ -76,3 +77,10 @@ def test_what_is_no_colour(text):
     with pytest.raises(Mistake, match="--background") as caught:
         parse_color(text)
     assert f"'{text}' is not a colour; give" in str(caught.value)
+
+
+def test_a_background_that_is_neither_picture_nor_colour(tmp_path):
+    with pytest.raises(
+        Mistake, match=r"--background .*none\.jpg is neither a picture that is there nor a colour; name"
+    ):
+        read_background(str(tmp_path / "none.jpg"), 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trtkit.errors import Mistake
 from trtkit.models.imaging.compose import Colour, parse_color
 from trtkit.models.imaging.decode import decode
 
@@ -18,4 +19,10 @@ def read_background(text: str, limit_megapixels: float) -> Colour | np.ndarray:
     path = Path(text)
     if path.is_file():
         return decode(path, limit_megapixels=limit_megapixels).rgb
-    return parse_color(text)
+    try:
+        return parse_color(text)
+    except Mistake as error:
+        raise Mistake(
+            f"--background {text} is neither a picture that is there nor a colour; name a file, or a colour like "
+            "white, #fff, #ffffff or 255,255,255"
+        ) from error
