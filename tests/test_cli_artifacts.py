@@ -85,7 +85,7 @@ def test_inspect_says_what_an_engine_is_from_what_and_for_what(trtkit, engines):
         "embedded",
         "tensorrt-rtx 1.",
         "compute capability 8.6",
-        "min 1x256x256x3",
+        "image: min 1x256x256x3, opt 1x512x512x3, max 8x512x512x3",
         "27 Half and 0 Int8 of 27 compute layers (counted in the network)",
         "against fp32",
         "executed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from trtkit import manifest
 from trtkit.build_engines.judge import judge_engine
@@ -17,6 +18,7 @@ from trtkit.models.imported.plan import BranchStep, CropStep, HostStep, NetworkS
 from trtkit.report.console import console, table
 
 SUFFIXES = (".onnx", ".engine")
+_RANGE = ("min", "opt", "max")
 
 
 def show(file: Path) -> None:
@@ -76,7 +78,7 @@ def _chain_facts(file: Path) -> Iterator[tuple[str, str]]:
     for node in record.on_host:
         yield "stays on the host", f"{node.operator} {node.name}: {node.why}"
     for check, figures in record.checks.items():
-        yield f"check: {check.replace('_', ' ')}", json.dumps(figures)
+        yield f"check: {check.replace('_', ' ')}", json.dumps(_short(figures))
     yield "build key", record.build_key
 
 
@@ -103,7 +105,7 @@ def _facts(file: Path, record: Manifest) -> Iterator[tuple[str, str]]:
         yield "for", f"compute capability {record.made_for.compute_capability}"
     for profile in record.made_for.profiles:
         for name, shapes in profile.items():
-            yield "profile", f"{name}: " + ", ".join(f"{key} {'x'.join(map(str, shapes[key]))}" for key in shapes)
+            yield "profile", f"{name}: " + ", ".join(f"{key} {'x'.join(map(str, shapes[key]))}" for key in _RANGE)
     if plan := record.made_for.memory_plan:
         yield "memory plan", f"activations {plan.activation_bytes:,} bytes, weights {plan.weights_bytes:,} bytes"
     if share := record.came_out.precision_share:
@@ -113,7 +115,14 @@ def _facts(file: Path, record: Manifest) -> Iterator[tuple[str, str]]:
             f"(counted in the {share.source})",
         )
     for check, figures in record.came_out.checks.items():
-        yield f"check: {check.replace('_', ' ')}", json.dumps(figures)
+        yield f"check: {check.replace('_', ' ')}", json.dumps(_short(figures))
     if record.kind == "engine":
         yield "executed", record.executed
     yield "build key", record.build_key
+
+
+def _short(figures: Any) -> Any:
+    """`figures` with four digits that count: the manifest keeps all of them."""
+    if isinstance(figures, dict):
+        return {name: _short(value) for name, value in figures.items()}
+    return float(f"{figures:.4g}") if isinstance(figures, float) else figures
