@@ -140,7 +140,7 @@ def test_face_model_is_looked_for_beside_the_weights_then_in_the_snapshot(synthe
     with pytest.raises(MissingComponent) as missing:
         opening.find_assets(Options(), Around(OFFICIAL, None))
     for words in (
-        "the face model is missing: BFM_model_front.mat, bfm_uvs2.npy",
+        "the face model of 3D Face HRN is missing: BFM_model_front.mat, bfm_uvs2.npy",
         "iic/cv_resnet50_face-reconstruction, revision v2.0.0-HRN on modelscope.cn",
         "for research, under its own licence from the University of Basel",
         "trtkit pull hrn",

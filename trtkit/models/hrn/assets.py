@@ -44,8 +44,8 @@ class Assets:
 def wanted_words(names: Sequence[str] = FILES) -> str:
     """The files, where they come from and under what terms, for people."""
     return (
-        f"{', '.join(names)}, the face model of 3D Face HRN: files of {SOURCE} on modelscope.cn, which hold the Basel "
-        "Face Model 2009 (for research, under its own licence from the University of Basel) and are not part of trtkit"
+        f"{', '.join(names)}; these files of {SOURCE} on modelscope.cn hold the Basel Face Model 2009 (for research, "
+        "under its own licence from the University of Basel) and are not part of trtkit"
     )
 
 
