@@ -45,7 +45,7 @@ def find_assets(options: Options, around: Around) -> Assets:
     snapshot = places.find(places.cache_root(None), wanted)
     if snapshot is None:
         raise MissingComponent(
-            f"the face model of 3D Face HRN is missing: {assets.wanted_words()}; get it with trtkit pull hrn, or name the folder "
-            "that has it with --assets DIR"
+            f"the face model of 3D Face HRN is missing: {assets.wanted_words()}; get it with trtkit pull "
+            "hrn, or name the folder that has it with --assets DIR"
         )
     return assets.load(snapshot)
