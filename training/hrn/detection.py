@@ -71,12 +71,15 @@ class Find:
         crowd = torch.rand(batch, device=device)
         for slot in range(self.slots):
             p = bank.take(batch)
-            level = (slot + np.random.randint(0, 5)) % 5 if slot else np.random.randint(1, 6)
+            # A picture of one person is mostly that person: the first face is often a large one.
+            level = (slot + np.random.randint(0, 5)) % 5 if slot else np.random.choice([1, 2, 3, 4, 5, 5, 5])
             low, high = _SIZES[level]
             size = low * (high / low) ** torch.rand(batch, device=device)
             scale = size / (p.box[:, 2:] - p.box[:, :2]).amax(1)
             middle = (p.box[:, :2] + p.box[:, 2:]) / 2
-            shift = uniform(0.02, 0.98, batch, 2, device=device) * 512 - middle * scale[:, None]
+            # Anywhere, but a large face not so far out that half of it is gone.
+            reach = 246 * (1 - 0.6 * size[:, None] / 512)
+            shift = 256 + uniform(-1, 1, batch, 2, device=device) * reach - middle * scale[:, None]
             box = p.box * scale[:, None] + shift.repeat(1, 2)
             inside = box.clamp(0, 512)
             share = (inside[:, 2:] - inside[:, :2]).prod(1) / (box[:, 2:] - box[:, :2]).prod(1)

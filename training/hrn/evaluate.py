@@ -131,10 +131,11 @@ def hard_pictures() -> dict[str, tuple[Image, list[Known]]]:
     ten = [(20 + 190 * (k % 5), 10 + 210 * (k // 5), 180) for k in range(10)]
     return {
         "no face": (background((300, 400), 7), []),
-        "cut by the border": scene((300, 400), [(-80, -20, 300)]),
+        "cut by the border": scene((300, 400), [(-50, 50, 200)]),
         "a face of 20 pixels": scene((480, 640), [(300, 200, 28)]),
         "ten faces": scene((430, 980), ten),
-        "greyscale": _grey(*scene((300, 400), [(60, 0, 300)])),
+        "greyscale": _grey(*scene((300, 400), [(100, 50, 200)])),
+        "a face that fills the picture": scene((300, 400), [(30, -20, 340)]),
         "1 pixel": (background((1, 1), 7), []),
     }
 

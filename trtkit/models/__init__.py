@@ -10,12 +10,12 @@ from trtkit.errors import Mistake
 if TYPE_CHECKING:
     from trtkit.models.spec import Model
 
-NAMES = ("cv_unet", "dct_net")
+NAMES = ("cv_unet", "dct_net", "hrn")
 
 
 def get(name: str) -> Model:
     """The model called `name`. Raises Mistake listing the known names."""
-    if name not in (*NAMES, "hrn"):  # hrn joins the others with its embedded weights
+    if name not in NAMES:
         raise Mistake(f"model '{name}' is not known; known models: {', '.join(NAMES)}")
     model: Model = importlib.import_module(f"trtkit.models.{name}").MODEL
     return model
