@@ -158,7 +158,7 @@ def _words(reconstruct: Reconstruct, image: Image, known: list[Known]) -> str:
     worst = max((result.landmarks for result in results), default=float("nan"))
     far = max((result.vertices for result in results), default=float("nan"))
     return (
-        f"{len(faces.vector)} faces for {len(known)} drawn; {len(results)} where they are, landmarks within "
+        f"{len(known)} drawn, {len(faces.vector)} found, {len(results)} of them where they are; landmarks within "
         f"{worst:.2f} pixels at 224, vertices within {far:.2f} %"
     )
 
