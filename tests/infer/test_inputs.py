@@ -7,6 +7,7 @@ import pytest
 
 from trtkit.errors import Mistake
 from trtkit.infer.inputs import jobs
+from trtkit.models.imaging.decode import FORMATS
 
 
 @pytest.fixture
@@ -24,6 +25,12 @@ def _targets(*arguments):
 
 def test_one_picture_goes_where_out_says(photos, tmp_path):
     assert _targets([str(photos / "b.jpg")], tmp_path / "x.webp", "cutout", ".png") == [tmp_path / "x.webp"]
+
+
+def test_a_folder_gives_every_kind_that_can_be_decoded(tmp_path):
+    for kind in FORMATS:
+        (tmp_path / f"{kind}.{kind.lower()}").write_bytes(b"x")
+    assert {job.source.stem for job in jobs([str(tmp_path)], tmp_path / "out", "cutout", ".png")} == set(FORMATS)
 
 
 def test_one_picture_without_out_lies_beside_it(photos):
