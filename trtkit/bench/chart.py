@@ -23,7 +23,7 @@ def draw(report: Report) -> bytes:
     image = np.full((80 + rows * _ROW, _WIDTH, 3), 255, np.uint8)
     longest = max(ratio for group in groups.values() for ratio in group.values())
     settings = report.settings
-    _write(image, f"{settings.model}, {settings.size}x{settings.size}: latency of one step, trtkit = 1", 20, 28, 0.6)
+    _write(image, f"{settings.model}/{report.network}: latency of one step, trtkit = 1", 20, 28, 0.6)
     _write(image, report.device.partition(";")[0], 20, 52, 0.45)
     y = 84
     for batch, group in groups.items():
