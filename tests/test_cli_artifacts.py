@@ -5,6 +5,7 @@ import json
 import pytest
 
 from trtkit import models
+from trtkit.report import doctor
 from trtkit.report.doctor import conflicts
 
 pytest.importorskip("tensorrt_rtx_bindings")
@@ -121,6 +122,12 @@ def test_models_lists_every_model_and_gpu(trtkit, in_empty_folder):
     for name in (*models.NAMES, "embedded", "rtx5090", "12.0", "tensorrt-rtx"):
         assert name in answer.out
     assert "untrained" not in answer.out
+
+
+def test_doctor_names_the_extra_of_what_is_absent(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "trimesh" else "1.0")
+    absent = [one for one in doctor._packages() if one.state == "absent"]
+    assert [(one.subject, one.mend) for one in absent] == [("trimesh", "pip install 'trtkit[hrn]'")]
 
 
 def test_doctor_tells_what_is_here_and_mends_what_is_not(trtkit, in_empty_folder):

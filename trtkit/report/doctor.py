@@ -26,8 +26,15 @@ _PACKAGES = (
     "onnxruntime-gpu",
     "pycuda",
     "cuda-bindings",
-    "torch",
 )
+_OF_EXTRAS = {
+    "torch": ("export", "networks are exported from checkpoints by it"),
+    "scipy": ("hrn", "reads the official face model"),
+    "trimesh": ("hrn", "writes face meshes as GLB"),
+    "modelscope-hub": ("hub", "pulls official snapshots"),
+    "starlette": ("serve", "the server is made of it"),
+}
+"""Package → the extra that brings it, and what it is for."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,10 @@ def _packages() -> list[Finding]:
         for name in _PACKAGES
         for version in [_version(name)]
     ]
+    for name, (extra, purpose) in _OF_EXTRAS.items():
+        version = _version(name)
+        mend = "" if version else f"pip install 'trtkit[{extra}]'"
+        found.append(Finding(name, "ok" if version else "absent", version or purpose, mend))
     return found + conflicts(_version("onnxruntime"), _version("onnxruntime-gpu"))
 
 
