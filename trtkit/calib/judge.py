@@ -11,7 +11,7 @@ def excesses(
     figures: Mapping[str, float], settings: NetworkConfig, precision: str = "int8", relative: bool = False
 ) -> list[str]:
     """What passes its tolerance, a phrase each; `figures` are accuracy.summary's. Empty: close enough. `relative`: the
-    tolerance is a share of the output's reach."""
+    tolerance is a share of the output's largest value."""
     return [phrase for phrase, passed in _compared(figures, settings, precision, relative) if not passed]
 
 
@@ -21,7 +21,10 @@ def _compared(
     mean = settings.tolerance.get(precision)  # type: ignore[call-overload]
     if mean is not None and relative:
         found = figures["mae_percent"]
-        yield f"a mean error of {found:.3g} % of the output's reach (at most {100 * mean:g} %)", found <= 100 * mean
+        yield (
+            f"a mean error of {found:.3g} % of the output's largest value (at most {100 * mean:g} %)",
+            found <= 100 * mean,
+        )
     elif mean is not None:
         yield f"a mean error of {figures['mae']:.2f} grey levels (at most {mean:g})", figures["mae"] <= mean
     if precision != "int8":

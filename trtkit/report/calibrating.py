@@ -75,7 +75,7 @@ def figures_text(figures: dict[str, float]) -> str:
         return f"mean error {figures['mae']:.2f} grey levels, SAD {figures['sad_percent']:.2f} % of all alpha"
     if "psnr" in figures:
         return f"PSNR {figures['psnr']:.2f} dB (least {figures['least_psnr']:.2f}), SSIM {figures['ssim']:.4f}"
-    return f"mean error {figures['mae_percent']:.3f} % of the output's reach"
+    return f"mean error {figures['mae_percent']:.3f} % of the output's largest value"
 
 
 def _print_costs(printer: Console, target: Target, done: Calibrated) -> None:
