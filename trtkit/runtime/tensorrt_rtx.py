@@ -71,9 +71,17 @@ class RtxEngine(TrtEngine):
         super().attach(slot)
         if self._began:
             self._execute(next(iter(self._ready[slot.number].values())).context)  # compiles what is not in the cache
+            self._wait()  # the time is the whole of it, and closing at once must not free what it still writes to
             seconds, self._began = time.perf_counter() - self._began, 0.0
             self.notes.append(self._cache_file.loaded(seconds, self._warm))
             self._save()
+
+    def _wait(self) -> None:
+        cuda = self._place.cuda
+        done = cuda.event()
+        cuda.record(done, self._place.stream)
+        cuda.synchronize(done)
+        cuda.drop(done)
 
     def close(self) -> None:
         self._save()
