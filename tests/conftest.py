@@ -14,6 +14,8 @@ from skimage import data
 
 from trtkit import cli
 
+pytest_plugins = ["tests.small_matting"]
+
 
 @dataclass(frozen=True)
 class Answer:

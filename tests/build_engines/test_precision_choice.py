@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests.calib.conftest import photographs, small_config, with_int8  # noqa: F401 (fixtures)
-from tests.evaluate.conftest import config_file, target, write  # noqa: F401 (fixtures)
-from tests.export.conftest import checkpoint, small_unet  # noqa: F401 (fixtures)
+from tests.small_matting import with_int8, write
 from trtkit.build_engines import precision_choice
 from trtkit.build_engines.precision_choice import best, enforce_tolerance
 from trtkit.calib import measured
@@ -21,13 +19,13 @@ def a10_here(monkeypatch):
     monkeypatch.setattr(precision_choice, "local_capabilities", lambda: ("8.6",))
 
 
-def keep(target, speed=1.5, figures=GOOD, backend="tensorrt-rtx", capability="8.6", onnx_sha256=None):  # noqa: F811
+def keep(calibrated, speed=1.5, figures=GOOD, backend="tensorrt-rtx", capability="8.6", onnx_sha256=None):
     """An evaluation of the standing INT8 form, written as `trtkit evaluate` writes it."""
     form = measured.Form(
-        onnx_sha256=onnx_sha256 or int8_form(target).came_out.sha256, figures=dict(figures), seconds=0.001
+        onnx_sha256=onnx_sha256 or int8_form(calibrated).came_out.sha256, figures=dict(figures), seconds=0.001
     )
     measured.keep(
-        target.evaluation,
+        calibrated.evaluation,
         measured.Record(
             backend=backend,
             device="NVIDIA A10",
@@ -41,18 +39,18 @@ def keep(target, speed=1.5, figures=GOOD, backend="tensorrt-rtx", capability="8.
     )
 
 
-def test_a_gpu_that_is_not_here_gets_fp16_and_hears_why(target):  # noqa: F811
-    keep(target)
-    choice = best(target, "a10", "tensorrt-rtx")
+def test_a_gpu_that_is_not_here_gets_fp16_and_hears_why(calibrated):
+    keep(calibrated)
+    choice = best(calibrated, "a10", "tensorrt-rtx")
     assert choice.precision == "fp16"
     assert choice.sentence == (
         "cv_unet/matting for a10: FP16; INT8 was not measured, since that GPU is not in this machine"
     )
 
 
-def test_int8_is_taken_where_it_was_measured_faster_and_close_enough(target, a10_here):  # noqa: F811
-    keep(target, speed=1.5)
-    choice = best(target, "a10", "tensorrt-rtx")
+def test_int8_is_taken_where_it_was_measured_faster_and_close_enough(calibrated, a10_here):
+    keep(calibrated, speed=1.5)
+    choice = best(calibrated, "a10", "tensorrt-rtx")
     assert choice.precision == "int8"
     assert choice.sentence == "cv_unet/matting for a10: INT8, which ran 1.50 x as fast as FP16 on NVIDIA A10"
 
@@ -71,69 +69,69 @@ def test_int8_is_taken_where_it_was_measured_faster_and_close_enough(target, a10
         ({"onnx_sha256": "0" * 64}, "INT8 was not measured on tensorrt-rtx here"),
     ],
 )
-def test_else_it_is_fp16_with_the_reason(target, a10_here, record, reason):  # noqa: F811
-    keep(target, **record)
-    choice = best(target, "a10", "tensorrt-rtx")
+def test_else_it_is_fp16_with_the_reason(calibrated, a10_here, record, reason):
+    keep(calibrated, **record)
+    choice = best(calibrated, "a10", "tensorrt-rtx")
     assert choice.precision == "fp16"
     assert choice.sentence.startswith(f"cv_unet/matting for a10: FP16; {reason}")
 
 
-def test_without_scales_it_is_fp16_with_the_command(target, a10_here):  # noqa: F811
-    target.scales.unlink()
-    choice = best(target, "a10", "tensorrt-rtx")
+def test_without_scales_it_is_fp16_with_the_command(calibrated, a10_here):
+    calibrated.scales.unlink()
+    choice = best(calibrated, "a10", "tensorrt-rtx")
     assert choice.precision == "fp16"
     assert "make them with: trtkit calibrate cv_unet --images DIR" in choice.sentence
 
 
-def test_a_loss_past_the_tolerance_stops_a_build_unless_it_is_accepted(target, small_config):  # noqa: F811
-    enforce_tolerance(target, accept_loss=False)
-    strict = Target(target.model, target.spec, target.root, with_int8(small_config, sad_percent=1e-6))
+def test_a_loss_past_the_tolerance_stops_a_build_unless_it_is_accepted(calibrated, small_config):
+    enforce_tolerance(calibrated, accept_loss=False)
+    strict = Target(calibrated.model, calibrated.spec, calibrated.root, with_int8(small_config, sad_percent=1e-6))
     with pytest.raises(CheckFailed, match=r"a SAD of .* \(at most 1e-06 %\), as engines\.yaml says; .*--accept-loss"):
         enforce_tolerance(strict, accept_loss=False)
     enforce_tolerance(strict, accept_loss=True)
 
 
-def test_what_evaluate_found_counts_before_the_calibration_s_own_check(target):  # noqa: F811
-    keep(target, figures={"mae": 9.0, "sad_percent": 1.0})
+def test_what_evaluate_found_counts_before_the_calibration_s_own_check(calibrated):
+    keep(calibrated, figures={"mae": 9.0, "sad_percent": 1.0})
     with pytest.raises(CheckFailed, match=r"a mean error of 9\.00 grey levels \(at most 2\)"):
-        enforce_tolerance(target, accept_loss=False)
+        enforce_tolerance(calibrated, accept_loss=False)
 
 
-def test_build_int8_without_scales_names_the_command(target, config_file, trtkit):  # noqa: F811
-    target.scales.unlink()
+def test_build_int8_without_scales_names_the_command(calibrated, config_file, trtkit):
+    calibrated.scales.unlink()
     answer = trtkit(
-        "build", "cv_unet", "--gpu", "a10", "--precision", "int8", "--out", target.root, "--config", config_file
+        "build", "cv_unet", "--gpu", "a10", "--precision", "int8", "--out", calibrated.root, "--config", config_file
     )
     assert answer.code == 2
     said = " ".join(answer.err.split())
     assert "cv_unet/matting has no INT8 scales under" in said
-    assert f"make them with: trtkit calibrate cv_unet --images DIR --out {target.root}" in said
+    assert f"make them with: trtkit calibrate cv_unet --images DIR --out {calibrated.root}" in said
 
 
 def test_build_int8_past_its_tolerance_fails_and_builds_when_the_loss_is_accepted(
-    target,  # noqa: F811
-    small_config,  # noqa: F811
+    calibrated,
+    small_config,
     trtkit,
     tmp_path,
 ):
     pytest.importorskip("tensorrt_rtx_bindings")
     strict = write(tmp_path / "strict.yaml", with_int8(small_config, sad_percent=1e-6))
-    command = ("build", "cv_unet", "--gpu", "a10", "--precision", "int8", "--out", target.root, "--config", strict)
+    command = ("build", "cv_unet", "--gpu", "a10", "--precision", "int8", "--out", calibrated.root, "--config", strict)
     refused = trtkit(*command)
     assert refused.code == 4
     assert "--accept-loss" in refused.err
-    assert not list(target.root.rglob("*.engine"))
+    assert not list(calibrated.root.rglob("*.engine"))
     accepted = trtkit(*command, "--accept-loss")
     assert accepted.code == 0, accepted.err
-    assert (target.root / "cv_unet" / "matting.int8.sm86.tensorrt-rtx.engine").is_file()
+    assert (calibrated.root / "cv_unet" / "matting.int8.sm86.tensorrt-rtx.engine").is_file()
 
 
-def test_build_auto_says_what_it_chose(target, config_file, trtkit):  # noqa: F811
+def test_build_auto_says_what_it_chose(calibrated, config_file, trtkit):
     pytest.importorskip("tensorrt_rtx_bindings")
     answer = trtkit(
-        "build", "cv_unet", "--gpu", "a10", "--precision", "auto", "--out", target.root, "--config", config_file
+        "build", "cv_unet", "--gpu", "a10", "--precision", "auto", "--out", calibrated.root, "--config", config_file
     )
     assert answer.code == 0, answer.err
     said = " ".join(answer.out.split())
     assert "cv_unet/matting for a10: FP16; INT8 was not measured, since that GPU is not in this machine" in said
-    assert (target.root / "cv_unet" / "matting.fp16.sm86.tensorrt-rtx.engine").is_file()
+    assert (calibrated.root / "cv_unet" / "matting.fp16.sm86.tensorrt-rtx.engine").is_file()

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from tests.calib.conftest import names, pictures, with_int8
+from tests.calib.conftest import names, pictures
+from tests.small_matting import with_int8
 from trtkit import manifest
 from trtkit.calib import collect, key, run, scales
 from trtkit.calib.run import Wish, calibrate

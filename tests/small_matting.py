@@ -1,0 +1,90 @@
+"""A small matting U-Net on random weights, exported and calibrated: fixtures for every folder (see conftest.py)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import save_file
+from skimage import data
+
+from trtkit import config as configuration
+from trtkit import models
+from trtkit.calib.run import Wish, calibrate
+from trtkit.calib.target import Target
+from trtkit.config import Config
+from trtkit.export.run import export
+from trtkit.models.cv_unet.network import MattingUNet, UNetConfig
+
+SIDE = 128
+
+
+@pytest.fixture(scope="session")
+def small_unet() -> MattingUNet:
+    """A matting U-Net of a few channels whose random alpha really varies over a photograph."""
+    torch.manual_seed(3)
+    unet = MattingUNet(UNetConfig(width=4, depth=2, cap=8, norm=False)).eval()
+    with torch.no_grad():
+        for parameter in unet.parameters():
+            parameter.mul_(2.8)
+    return unet
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory, small_unet):
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_file(small_unet.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_config() -> Config:
+    """The package's settings with cv_unet's engines at 128 x 128 and no block list."""
+    raw = configuration.load().model_dump(by_alias=True)
+    shape = {"min": [1, 64, 64, 3], "opt": [1, SIDE, SIDE, 3], "max": [2, SIDE, SIDE, 3]}
+    matting = raw["models"]["cv_unet"]["networks"]["matting"]
+    matting["profiles"], matting["int8"] = [{"image": shape}], {"sad_percent": 5.0}
+    return Config.model_validate(raw)
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory) -> Path:
+    """Six crops of two photographs, as PNG files."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for number in range(6):
+        picture = (data.astronaut, data.chelsea)[number % 2]()
+        Image.fromarray(picture[20 * number : 20 * number + 200, 30 * number : 30 * number + 220]).save(
+            folder / f"{number}.png"
+        )
+    return folder
+
+
+@pytest.fixture
+def calibrated(tmp_path, checkpoint, small_config, photographs) -> Target:
+    """With all three forms under tmp_path/artifacts."""
+    model, root = models.get("cv_unet"), tmp_path / "artifacts"
+    export(model, model.network("matting"), "fp16", root, small_config, checkpoint)
+    made = Target(model, model.network("matting"), root, small_config)
+    calibrate(made, Wish(photographs, limit=2))
+    return made
+
+
+@pytest.fixture
+def config_file(tmp_path, small_config) -> Path:
+    """The small settings, for --config."""
+    return write(tmp_path / "small.yaml", small_config)
+
+
+def write(path: Path, config: Config) -> Path:
+    path.write_text(yaml.safe_dump(config.model_dump(by_alias=True, mode="json")))
+    return path
+
+
+def with_int8(config: Config, **settings: object) -> Config:
+    """A copy whose matting network has these settings in its `int8` block."""
+    raw = config.model_dump(by_alias=True)
+    raw["models"]["cv_unet"]["networks"]["matting"]["int8"] = settings
+    return Config.model_validate(raw)
