@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that only a machine with an NVIDIA GPU can show, with one command, from the repository's root:
 #   tests/gpu/run_all.sh [OUT]        figures and logs go to OUT (default: build/gpu)
-# Needs: pip install -e '.[cuda]' pytest; torch for its tests and as a peer; compute-sanitizer from the CUDA toolkit.
+# Needs: pip install -e '.[cuda,serve]' pytest; torch for its tests and as a peer; compute-sanitizer from the CUDA toolkit.
 # LARGE=FOLDER: soak and bench the networks whose NETWORK.skeleton.onnx lie there, on random weights (random_weights.py),
 # in place of the one in the package. REQUESTS, SOAK_SECONDS, ROUNDS and EACH make it shorter.
 set -uo pipefail
@@ -56,6 +56,11 @@ else
   bench cv_unet
 fi
 step int8 tests/gpu/int8.sh "${INT8:-build/int8}" "$out"
+if python3 -c "import httptools, multipart, starlette, uvicorn" 2>/dev/null; then
+  step serve tests/gpu/serve.sh "$out"
+else
+  echo "== serve is left out; it needs: pip install -e '.[serve]'"
+fi
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck initcheck; do
     step "$tool" compute-sanitizer --tool "$tool" --error-exitcode 9 python3 -m tests.gpu.small

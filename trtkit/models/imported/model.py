@@ -33,11 +33,9 @@ def in_use(
     """
     if name not in models.NAMES:
         record = chain_file.read(root / name)
-        if record is None:
-            models.get(name)  # raises, naming those there are
-        assert record is not None
-        return _bare(record, root), _with_networks(config, record)
-    model = models.get(name).styled(style)
+        if record is not None:
+            return _bare(record, root), _with_networks(config, record)
+    model = models.get(name).styled(style)  # raises for a name that is neither, naming those there are
     record = chain_file.read(root / model.folder)
     if record is None:
         return (model, config) if model.open_around is None else _with_around(model, root, config, kind, folder)
