@@ -122,13 +122,15 @@ def figures(sheet: Sheet, store: Tensor) -> tuple[Tensor, Tensor]:
     head.behind(layers, at)
     _legs(sheet, store, layers, at, bx, by)
     shoulder = sheet.between(1.7, 3.0) + sheet.between(0, 1.6) * sheet.chance(0.3)  # coats, suits
-    torso = _torso(sheet, bx, by, shoulder)
+    bulky = sheet.chance(0.35)  # overalls, down jackets, gowns: wider below than at the shoulder, and sleeves to match
+    garment = torch.where(bulky > 0, _quilted(sheet, garment), garment)
+    torso = _torso(sheet, bx, by, shoulder, bulky)
     _neck(sheet, store, layers, at, head, bx, by)
     _collar_behind(sheet, store, layers, at, bx, by) if random.random() < 0.4 else None
     part, nx, ny = sheet.cover(torso, at.soft)
     worn = at.shaded(garment, torso, nx, ny, 0.9)
     worn = _neckline(sheet, worn, head, bx, by)
-    worn = _decals(sheet, store, worn, bx, by, random.randint(2, 7))
+    worn = _decals(sheet, store, worn, bx, by, random.randint(3, 9))
     under_chin = torch.exp(-(ellipse(bx, by + 0.1, 1.0, 0.7).clamp(min=0) * 2)) * sheet.between(0, 0.5)
     layers.over(worn * (1 - under_chin), part)
     if random.random() < 0.5:
@@ -137,7 +139,7 @@ def figures(sheet: Sheet, store: Tensor) -> tuple[Tensor, Tensor]:
     if random.random() < 0.35:
         _belonging(sheet, store, layers, at, bx, by)
     for side in (-1.0, 1.0):
-        _arm(sheet, store, layers, at, head, garment, bx, by, shoulder, side)
+        _arm(sheet, store, layers, at, head, garment, bx, by, shoulder, bulky, side)
     light = (
         1
         + (sheet.x - 0.5) * sheet.between(-0.6, 0.6)
@@ -148,12 +150,21 @@ def figures(sheet: Sheet, store: Tensor) -> tuple[Tensor, Tensor]:
     return color, layers.alpha
 
 
-def _torso(sheet: Sheet, x: Tensor, y: Tensor, shoulder: Tensor) -> Tensor:
+def _quilted(sheet: Sheet, garment: Tensor) -> Tensor:
+    """Deep broad folds, and seams across them, that thick cloth throws: light and dark within one colour."""
+    folds = torch.tanh((sheet.noise(random.choice((5, 9, 16))) + sheet.noise((24, 7)) * 0.5) * sheet.between(0.8, 2.5))
+    seams = (torch.remainder(sheet.y * sheet.between(3, 16) + sheet.noise(5) * 0.15, 1) - 0.5).abs()
+    dark = step(0, 0.06, 0.06 - seams) * sheet.between(0, 0.35) * sheet.chance(0.4)
+    return garment * (1 + folds * sheet.between(0.05, 0.3)) * (1 - dark) + folds * 0.03
+
+
+def _torso(sheet: Sheet, x: Tensor, y: Tensor, shoulder: Tensor, bulky: Tensor) -> Tensor:
     drop, bow = sheet.between(0.45, 1.5), sheet.between(0.28, 0.62)
     across = (x.abs() + x * sheet.normal(0.04)) + sheet.noise(14) * sheet.between(0, 0.05)
     top = y + 0.35
     slope = (top / drop).clamp(min=1e-4, max=1) ** bow
     waist = 1 - sheet.between(0, 0.35) * step(1, 4.5, y) + sheet.between(0, 0.35) * step(4.5, 7, y)
+    waist = torch.where(bulky > 0, 1 + sheet.between(-0.1, 0.55) * step(0, 4, y), waist)
     reach = shoulder * slope * waist - (-top).clamp(min=0)
     return torch.maximum(across - reach, (y - sheet.between(5.5, 8)) * 0.8)
 
@@ -248,27 +259,32 @@ def _legs(sheet: Sheet, store: Tensor, layers: Layers, at: Stance, x: Tensor, y:
 
 def _arm(
     sheet: Sheet, store: Tensor, layers: Layers, at: Stance, head: heads.Head, garment: Tensor,
-    x: Tensor, y: Tensor, shoulder: Tensor, side: float,
+    x: Tensor, y: Tensor, shoulder: Tensor, bulky: Tensor, side: float,
 ) -> None:  # fmt: skip
     """Upper arm, forearm, what the hand holds, hand; hanging, bent before the body, on the hip or raised."""
-    shown = sheet.chance(0.78)
+    shown = torch.maximum(sheet.chance(0.78), bulky)
     lifted = sheet.chance(0.12)
     first = torch.where(lifted > 0, sheet.between(0.7, 2.4), sheet.between(-0.15, 0.8))
     second = torch.where(sheet.chance(0.5) > 0, first + sheet.normal(0.25), sheet.between(-2.7, -0.4))
     second = torch.where(lifted > 0, first + sheet.between(-0.3, 1.4), second)
-    thick = sheet.between(0.42, 1.05) * (shoulder / 2.5).clamp(0.8, 1.6)
-    root = (side * (shoulder - thick * sheet.between(0.8, 1.2)), sheet.between(0.45, 1.1))
+    akimbo = bulky * sheet.chance(0.5) * (1 - lifted)  # elbows out, hands before the body
+    first = torch.where(akimbo > 0, sheet.between(0.2, 0.8), first)
+    second = torch.where(akimbo > 0, sheet.between(-1.7, -0.2), second)
+    thick = sheet.between(0.42, 1.05) * (shoulder / 2.5).clamp(0.8, 1.6) * (1 + bulky * sheet.between(0, 0.5))
+    root = (
+        side * (shoulder - thick * sheet.between(0.8, 1.2)),
+        sheet.between(0.45, 1.1) + (thick - 0.8).clamp(min=0) * 0.9,
+    )
     upper, lower = sheet.between(2.3, 3.2), sheet.between(2.0, 2.8)
     elbow = (root[0] + side * upper * torch.sin(first), root[1] + upper * torch.cos(first))
     wrist = (elbow[0] + side * lower * torch.sin(second), elbow[1] + lower * torch.cos(second))
-    thin = thick * sheet.between(0.5, 0.85)
+    thin = thick * torch.maximum(sheet.between(0.5, 0.85), bulky * sheet.between(0.6, 1.05))
     shape = melt(limb(x, y, root, elbow, thick, thick * 0.85), limb(x, y, elbow, wrist, thick * 0.85, thin), 0.2)
-    shape = shape + sheet.noise(14) * sheet.between(0, 0.06)
+    shape = shape + sheet.noise(14) * sheet.between(0, 0.06) * (1 + bulky)
     part, nx, ny = sheet.cover(shape, at.soft)
     bare = step(0, 0.1, ((x - root[0]) ** 2 + (y - root[1]) ** 2 + 1e-6).sqrt() - sheet.between(0.8, 5))
-    sleeve = torch.lerp(garment, head.skin, bare * sheet.chance(0.22))
-    if random.random() < 0.6:
-        sleeve = _decals(sheet, store, sleeve, x - elbow[0], y - root[1], 1)
+    sleeve = torch.lerp(garment, head.skin, bare * sheet.chance(0.22) * (1 - bulky))
+    sleeve = _decals(sheet, store, sleeve, x - elbow[0], y - root[1], random.randint(0, 2))
     layers.over(at.shaded(sleeve, shape, nx, ny, 0.35), part * shown)
 
     along_x, along_y = side * torch.sin(second), torch.cos(second)

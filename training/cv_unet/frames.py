@@ -58,7 +58,9 @@ class Pool:
         few = Sheet(pairs, self.size, self.device)
         second = _relight(few, _place(self._pick(self.people, pairs), *_crop(few, u[:pairs], v[:pairs])))
         person[:pairs] += second * (1 - person[:pairs, 3:])
-        person = person * (1 - sheet.chance(0.05))
+        # Cloth from edge to edge is nobody: without an outline nothing tells it from a curtain.
+        seen = person[:, 3:].mean((2, 3), keepdim=True) < 0.9
+        person = person * (1 - sheet.chance(0.05)) * seen
         place = self._pick(self.places, count)
         place = _place(place, *_free(sheet, u, v), padding="reflection")
         place = _near_same(sheet, place, person)

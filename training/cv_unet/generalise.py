@@ -15,14 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-RANDOM_CONVOLUTION_SHARE = 0.3
 MIX_CHANCE = 0.5
 MIX_SPREAD = 0.1
 """Beta(0.1, 0.1): mostly one picture's statistics or the other's, seldom between."""
 
 
-def random_convolution(image: Tensor) -> Tensor:
-    """[B, 3, s, s] in 0..1; a share of the pictures filtered by a random kernel of their own and mixed in, in 0..1.
+def random_convolution(image: Tensor, share: float) -> Tensor:
+    """[B, 3, s, s] in 0..1; a `share` of the pictures filtered by a random kernel of their own and mixed in, in 0..1.
 
     Each filtered picture is brought back to its own mean and spread, so that only its texture and hues are new.
     """
@@ -37,7 +36,7 @@ def random_convolution(image: Tensor) -> Tensor:
     changed = (changed - changed.mean(axes, keepdim=True)) / spread * image.std(axes, keepdim=True)
     changed = changed + image.mean(axes, keepdim=True)
     shape = (batch, 1, 1, 1)
-    chosen = (torch.rand(shape, device=image.device) < RANDOM_CONVOLUTION_SHARE).float()
+    chosen = (torch.rand(shape, device=image.device) < share).float()
     return torch.lerp(image, changed, chosen * torch.rand(shape, device=image.device)).clamp(0, 1)
 
 

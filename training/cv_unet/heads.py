@@ -197,12 +197,16 @@ class Head:
     def _hat(self, layers: Layers, at: Stance) -> None:
         """Caps, wide brims, officers' caps, hoods, and helmets that leave the face open."""
         sheet = self.sheet
-        on = sheet.chance(0.36)
+        on = sheet.chance(0.45)
         level = sheet.between(-0.75, -0.25)
         wide, tall = sheet.between(1.02, 1.45), sheet.between(0.6, 1.25)
         square = sheet.between(2, 4)
         dome = ((self.x.abs() / wide) ** square + ((self.y - level).abs() / tall) ** square + 1e-6) ** (1 / square) - 1
-        crown = torch.maximum(dome, self.y - level)
+        # A peaked cap is widest at its top, which is flat.
+        above = (level - self.y).clamp(min=0)
+        flared = self.x.abs() - wide - torch.minimum(above, tall) * sheet.between(0, 0.5)
+        peaked = torch.maximum(flared, above - tall * sheet.between(0.5, 1.1) - self.x * sheet.normal(0.08))
+        crown = torch.maximum(torch.where(sheet.chance(0.3) > 0, peaked, dome), self.y - level)
         brim_wide = wide * torch.where(sheet.chance(0.4) > 0, sheet.between(1.3, 2.2), sheet.between(0.8, 1.1))
         arc = self.y - level + self.x * self.x * sheet.between(-0.15, 0.15)
         brim = ellipse(self.x - self.turn * 0.3, arc, brim_wide, sheet.between(0.1, 0.4)) * 0.2
@@ -222,6 +226,12 @@ class Head:
         )
         band = step(0, 0.04, self.y - level + sheet.between(0.05, 0.5)) * sheet.chance(0.4)
         paint = torch.lerp(paint, sheet.color().expand_as(paint), band)
+        # A visor of another colour, and embroidery on it or on the crown.
+        visor = step(-0.02, 0.02, -brim) * sheet.chance(0.5)
+        paint = torch.lerp(paint, sheet.color().expand_as(paint), visor)
+        thread = torch.sigmoid(sheet.fractal(random.choice((24, 48)), 2) * 6 - sheet.between(0, 4))
+        where = torch.where(sheet.chance(0.5) > 0, visor, step(0, 0.1, self.y - level + sheet.between(0.1, 0.8)))
+        paint = torch.lerp(paint, sheet.color().expand_as(paint), thread * where * sheet.chance(0.35))
         badge = sheet.cover(
             ellipse(self.x - self.turn * 0.3, self.y - level + 0.4, sheet.between(0.1, 0.35), 0.25), 1.5
         )[0]

@@ -23,3 +23,14 @@ def matting_loss(logits: Tensor, truth: Tensor, counted: Tensor) -> Tensor:
         off = F.avg_pool2d(off, 2)
     total: Tensor = (plain + edges + 0.3 * entropy) / share
     return total
+
+
+def coarse_loss(guesses: list[Tensor], truth: Tensor, counted: Tensor) -> Tensor:
+    """Mean cross entropy of logits [N, 1, h, w] at several smaller sizes against the alpha's area means there."""
+    total = truth.new_zeros(())
+    for guess in guesses:
+        size = guess.shape[-2:]
+        part, weight = F.adaptive_avg_pool2d(truth, size), F.adaptive_avg_pool2d(counted, size)
+        entropy = F.binary_cross_entropy_with_logits(guess.float(), part, reduction="none")
+        total = total + (entropy * weight).mean() / weight.mean().clamp(min=0.05) / len(guesses)
+    return total

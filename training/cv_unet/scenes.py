@@ -95,7 +95,8 @@ def drapery(sheet: Sheet, store: Tensor) -> tuple[Tensor, Tensor]:
         (y + sheet.between(-0.6, 0.6) + x * sheet.normal(0.5) < 0) & (sheet.chance(0.6) > 0), spangled, cloth
     )
     cloth = torch.where(sheet.chance(0.3) > 0, texture(sheet, store), cloth)
-    cloth = cloth * (1 + folds * sheet.between(0.05, 0.25))
+    deep = torch.tanh(sheet.noise((2, random.choice((5, 12)))) * 1.5) * sheet.between(0, 0.35)
+    cloth = cloth * (1 + folds * sheet.between(0.05, 0.25)) * (1 + deep)
     edge = (x + sheet.noise(5) * 0.03 - sheet.between(-0.45, 0.1)) * (1 - 2 * sheet.chance(0.5))
     return cloth, sheet.cover(edge, sheet.between(1, 8))[0]
 
@@ -121,6 +122,19 @@ def thing(sheet: Sheet, store: Tensor) -> tuple[Tensor, Tensor]:
         0.25
     )
     return skin * light + shine * 0.8, body
+
+
+def cord(sheet: Sheet) -> tuple[Tensor, Tensor]:
+    """Poles, ropes and tassels: one or two upright bars [B, 3, S, S], twisted or shining, and their coverage."""
+    x, y = rotate(sheet.x - sheet.between(0.02, 0.98), sheet.y - 0.5, sheet.normal(0.12))
+    x = x + sheet.noise((3, 1)) * sheet.between(0, 0.03)
+    apart = sheet.between(0.02, 0.12) * sheet.chance(0.5)
+    near = (x.abs() - apart).abs() - 10 ** sheet.between(-2.4, -1.4)
+    end = (y - sheet.between(-0.4, 0.3)) * (1 - 2 * sheet.chance(0.5))
+    shape = torch.where(sheet.chance(0.5) > 0, near, torch.maximum(near, end))
+    part, nx, _ = sheet.cover(shape, 1.5)
+    twist = torch.sin((x * sheet.between(-1, 1) + y) * sheet.between(40, 250)) * sheet.between(0, 0.5)
+    return sheet.color() * (1 + twist * sheet.chance(0.6)) * (1 + nx * sheet.normal(0.3)), part
 
 
 def lines(sheet: Sheet) -> tuple[Tensor, Tensor]:
@@ -149,9 +163,13 @@ def backgrounds(sheet: Sheet, store: Tensor) -> Tensor:
     for _ in range(random.randint(1, 6)):
         paint, over = thing(sheet, store)
         ground = torch.lerp(ground, paint, over * (sheet.between(0, 1) < busy))
+    for _ in range(2):
+        if random.random() < 0.6:
+            paint, over = drapery(sheet, store)
+            ground = torch.lerp(ground, paint, over * sheet.chance(0.4))
     if random.random() < 0.5:
-        paint, over = drapery(sheet, store)
-        ground = torch.lerp(ground, paint, over * sheet.chance(0.5))
+        paint, over = cord(sheet)
+        ground = torch.lerp(ground, paint, over * sheet.chance(0.4))
     if random.random() < 0.5:
         paint, over = lines(sheet)
         ground = torch.lerp(ground, paint.expand_as(ground), over * sheet.chance(0.5))

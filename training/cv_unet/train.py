@@ -13,7 +13,9 @@ import random
 import sys
 import time
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -21,7 +23,7 @@ from torch import nn
 
 from training.cv_unet.frames import Pool
 from training.cv_unet.generalise import mix_statistics, random_convolution
-from training.cv_unet.losses import matting_loss
+from training.cv_unet.losses import coarse_loss, matting_loss
 from trtkit.models.cv_unet.fold import fold
 from trtkit.models.cv_unet.network import MattingUNet, UNetConfig
 
@@ -31,7 +33,7 @@ class Plan:
     """Everything that decides what comes out, the device's arithmetic aside."""
 
     seed: int = 3
-    steps: int = 7_079
+    steps: int = 15_000
     rate: float = 1.5e-3
     decay: float = 1e-3
     canvas: int = 512  # pixels at which figures are drawn before they are shrunk to a working size
@@ -39,8 +41,13 @@ class Plan:
     places: int = 2880
     redraw_every: int = 32  # steps between two draws of `draw` new people, and as many between draws of places
     draw: int = 48
-    sizes: tuple[tuple[int, int], ...] = ((256, 64), (320, 48), (384, 40), (448, 32), (512, 24))  # working size, batch
-    average: float = 0.9995
+    # Working size and batch; the two largest twice as often, since there the network has most to take together.
+    sizes: tuple[tuple[int, int], ...] = (
+        (256, 64), (320, 48), (384, 40), (448, 32), (448, 32), (512, 24), (512, 24),
+    )  # fmt: skip
+    random_convolutions: float = 0.3  # share of the pictures
+    coarse: float = 0.4  # weight of the guesses at small sizes
+    average: float = 0.9997
     recalibration: int = 60  # batches that the averaged network's norms take their statistics from, at the end
     network: UNetConfig = field(default_factory=lambda: UNetConfig(norm=True))
 
@@ -62,20 +69,32 @@ class Run:
         self.net = MattingUNet(plan.network).to(device).to(memory_format=layout)  # type: ignore[call-overload]
         self.mean = copy.deepcopy(self.net).eval().requires_grad_(False)
         mix_statistics(list(self.net.encoder[:3]))
+        # While training, each coarse level of the decoder says by itself where the person is, so that the whole body
+        # is decided on where all of the picture is in sight; what ships has no such heads.
+        channels = plan.network.channels()[-2:1:-1]
+        self.heads = nn.ModuleList(nn.Conv2d(count, 1, 1) for count in channels).to(device)
+        self._coarse: list[torch.Tensor] = []
+        for block, head in zip(self.net.decoder, self.heads, strict=False):
+            block.register_forward_hook(partial(self._guess, head))
         self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), plan.rate, weight_decay=plan.decay, fused=device == "cuda"
-        )
+            [*self.net.parameters(), *self.heads.parameters()], plan.rate, weight_decay=plan.decay,
+            fused=device == "cuda",
+        )  # fmt: skip
+
+    def _guess(self, head: nn.Module, _block: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+        self._coarse.append(head(output))
 
     def save(self, path: Path) -> None:
         state = {"net": self.net.state_dict(), "mean": self.mean.state_dict(), "opt": self.optimizer.state_dict()}
-        partial = path.with_suffix(".part")
-        torch.save(state | {"step": self.step}, partial)
-        partial.replace(path)
+        unfinished = path.with_suffix(".part")
+        torch.save(state | {"heads": self.heads.state_dict(), "step": self.step}, unfinished)
+        unfinished.replace(path)
 
     def restore(self, path: Path) -> None:
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.net.load_state_dict(state["net"])
         self.mean.load_state_dict(state["mean"])
+        self.heads.load_state_dict(state["heads"])
         self.optimizer.load_state_dict(state["opt"])
         self.step = state["step"]
         # Go on with other dice than those of the first step.
@@ -98,10 +117,13 @@ class Run:
         size, count = random.choice(plan.sizes)
         image, alpha, counted = pool.batch(count, size)
         self.net.train()
-        image = (random_convolution(image) * 2 - 1).contiguous(memory_format=torch.channels_last)
+        image = (random_convolution(image, plan.random_convolutions) * 2 - 1).contiguous(
+            memory_format=torch.channels_last
+        )
+        self._coarse.clear()
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
             logits = self.net.logits(image)
-        loss = matting_loss(logits.float(), alpha, counted)
+        loss = matting_loss(logits.float(), alpha, counted) + plan.coarse * coarse_loss(self._coarse, alpha, counted)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -142,8 +164,11 @@ def export(trained: MattingUNet, path: Path) -> None:
     save_file(half, path)
 
 
-def train(plan: Plan, out: Path, device: str, seconds: float, by_time: bool = False) -> Run:
-    """Until the plan's last step, or `seconds` from now; `by_time` lets the schedule end with the seconds instead."""
+def train(
+    plan: Plan, out: Path, device: str, seconds: float, by_time: tuple[float, float] | None = None
+) -> Run:  # fmt: skip
+    """Until the plan's last step, or `seconds` from now; with `by_time` the schedule goes by the clock instead, from
+    the first of its two shares (0..1) now to the second when the seconds are over."""
     begin = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     run, checkpoint = Run(plan, device), out / "checkpoint.pt"
@@ -153,7 +178,9 @@ def train(plan: Plan, out: Path, device: str, seconds: float, by_time: bool = Fa
     _say(f"pools drawn after {time.monotonic() - begin:.0f} s, at step {run.step}")
     shown, first = time.monotonic(), run.step
     while run.step < plan.steps and time.monotonic() - begin < seconds:
-        progress = (time.monotonic() - begin) / seconds if by_time else run.step / plan.steps
+        progress = run.step / plan.steps
+        if by_time:
+            progress = by_time[0] + (by_time[1] - by_time[0]) * (time.monotonic() - begin) / seconds
         loss = run.train_step(pool, progress)
         if run.step % 200 == 0:
             now = time.monotonic()
@@ -195,7 +222,9 @@ def main() -> None:
     else:
         torch.set_flush_denormal(True)
     begin = time.monotonic()
-    run = train(plan, options.out, device, options.smoke if smoke else options.stop_after, by_time=smoke)
+    run = train(
+        plan, options.out, device, options.smoke if smoke else options.stop_after, by_time=(0, 1) if smoke else None
+    )
     _say(f"{run.step} steps in {time.monotonic() - begin:.0f} s on {device}")
     if run.step >= plan.steps or smoke:
         from training.cv_unet.card import write
