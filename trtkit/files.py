@@ -55,11 +55,29 @@ def writing(path: Path) -> Iterator[None]:
         raise Mistake(_sentence(path, error)) from error
 
 
+def check_writable(path: Path) -> None:
+    """Raises the Mistake that `write_whole` would, as far as can be told without writing: to be called before work
+    that takes long."""
+    folder = _deepest(path)
+    with writing(path):
+        if path.exists() and not path.is_file():
+            raise Mistake(f"{path} is there and is no file, so it cannot be replaced; name another file")
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _deepest(path: Path) -> Path:
+    """The part of the path to the file `path` that is there: a folder, mostly, in which the others can be made."""
+    return next(parent for parent in path.parents if os.path.lexists(parent))
+
+
 def _sentence(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no room left on the disk for {path}; free some space or name another place with --out"
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return f"{path.parent} is a file, not a folder, so {path.name} cannot be written there; name a folder"
+        return f"{_deepest(path)} is a file, not a folder, so {path.name} cannot be written there; name a folder"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{path.parent} cannot be written to ({error.strerror}); name another place with --out"
+        return f"{_deepest(path)} cannot be written to ({error.strerror}); name another place with --out"
     return f"{path} cannot be written: {error.strerror or error}"

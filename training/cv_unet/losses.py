@@ -7,8 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def matting_loss(logits: Tensor, truth: Tensor, counted: Tensor) -> Tensor:
-    """Scalar; all [N, 1, H, W] float32, `truth` 0..1, `counted` 1 where a pixel belongs to the picture."""
+def matting_loss(logits: Tensor, truth: Tensor, counted: Tensor, cross_entropy: float) -> Tensor:
+    """Scalar; all [N, 1, H, W] float32, `truth` 0..1, `counted` 1 where a pixel belongs to the picture.
+
+    The cross entropy, weighted by `cross_entropy`, moves what is wrong and sure of itself, but its best answer to a
+    doubt is the odds, half of a person; the absolute error's is one side or the other.
+    """
     alpha = torch.sigmoid(logits)
     share = counted.mean().clamp(min=0.05)
     off = (alpha - truth) * counted
@@ -21,7 +25,7 @@ def matting_loss(logits: Tensor, truth: Tensor, counted: Tensor) -> Tensor:
         down = (off[..., 1:, :] - off[..., :-1, :]).abs().mean()
         edges = edges + (across + down) / 2**scale
         off = F.avg_pool2d(off, 2)
-    total: Tensor = (plain + edges + 0.3 * entropy) / share
+    total: Tensor = (plain + edges + cross_entropy * entropy) / share
     return total
 
 

@@ -47,6 +47,9 @@ class Plan:
     )  # fmt: skip
     random_convolutions: float = 0.3  # share of the pictures
     coarse: float = 0.4  # weight of the guesses at small sizes
+    # Weight of the cross entropy: the first for half of the run, then falling to the last at its end, since a network
+    # that is unsure of a sleeve should give a sleeve or none, not its ghost.
+    cross_entropy: tuple[float, float] = (0.3, 0.02)
     average: float = 0.9997
     recalibration: int = 60  # batches that the averaged network's norms take their statistics from, at the end
     network: UNetConfig = field(default_factory=lambda: UNetConfig(norm=True))
@@ -123,7 +126,10 @@ class Run:
         self._coarse.clear()
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
             logits = self.net.logits(image)
-        loss = matting_loss(logits.float(), alpha, counted) + plan.coarse * coarse_loss(self._coarse, alpha, counted)
+        first, last = plan.cross_entropy
+        entropy = first + (last - first) * min(1.0, max(0.0, 2 * progress - 1))
+        loss = matting_loss(logits.float(), alpha, counted, entropy)
+        loss = loss + plan.coarse * coarse_loss(self._coarse, alpha, counted)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)

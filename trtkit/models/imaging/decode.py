@@ -62,6 +62,16 @@ def decode(
     path: Path, *, limit_megapixels: float = LIMIT_MEGAPIXELS, at_least: tuple[int, int] | None = None
 ) -> Picture:
     """The picture in the file `path`: see decode_bytes. Also raises Mistake for a file that cannot be read."""
+    check_readable(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return decode_bytes(data, str(path), limit_megapixels=limit_megapixels, at_least=at_least)
+
+
+def check_readable(path: Path) -> None:
+    """Raises Mistake, without reading it, for a `path` that is no file: missing, a folder, a pipe."""
     try:
         if path.is_dir():
             raise Mistake(f"{path} is a folder, not an image; name a file in it")
@@ -69,10 +79,12 @@ def decode(
             raise Mistake(f"{path} does not exist; check the name")
         if not path.is_file():
             raise Mistake(f"{path} is not a regular file; {_GIVE}")
-        data = path.read_bytes()
     except OSError as error:
-        raise Mistake(f"{path} cannot be read ({error.strerror or error}); check its permissions") from error
-    return decode_bytes(data, str(path), limit_megapixels=limit_megapixels, at_least=at_least)
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> Mistake:
+    return Mistake(f"{path} cannot be read ({error.strerror or error}); check its permissions")
 
 
 def decode_bytes(
