@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from trtkit.errors import Mistake
-from trtkit.files import write_whole
+from trtkit.files import check_writable, write_whole
 
 
 def test_the_content_arrives_and_no_temporary_name_stays(tmp_path):
@@ -20,6 +20,15 @@ def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "cut").write_text("a file")
     with pytest.raises(Mistake, match=r"cut is a file, not a folder, so a\.png cannot be written there"):
         write_whole(tmp_path / "cut" / "a.png", b"")
+
+
+def test_what_is_no_file_is_never_replaced(tmp_path):
+    pipe = tmp_path / "null"
+    os.mkfifo(pipe)
+    for way in (lambda: write_whole(pipe, b"123"), lambda: check_writable(pipe)):
+        with pytest.raises(Mistake, match=r"null is no file that could be replaced; name another"):
+            way()
+    assert pipe.is_fifo()
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(small_disk):

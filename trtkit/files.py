@@ -33,6 +33,7 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     with writing(path):
         # The process id keeps two writers of one name apart: the later rename wins, whole.
+        _refuse_what_is_no_file(path)
         part = path.with_name(f"{path.name}.{os.getpid()}{PART}")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -58,18 +59,23 @@ def writing(path: Path) -> Iterator[None]:
 def check_writable(path: Path) -> None:
     """Raises the Mistake that `write_whole` would, as far as can be told without writing: to be called before work
     that takes long."""
-    folder = _deepest(path)
     with writing(path):
-        if path.exists() and not path.is_file():
-            raise Mistake(f"{path} is there and is no file, so it cannot be replaced; name another file")
+        _refuse_what_is_no_file(path)
+        folder = _deepest(path)
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
+def _refuse_what_is_no_file(path: Path) -> None:
+    # A rename would put a file in the place of /dev/null.
+    if path.exists() and not path.is_file():
+        raise Mistake(f"{path} is no file that could be replaced; name another")
+
+
 def _deepest(path: Path) -> Path:
-    """The part of the path to the file `path` that is there: a folder, mostly, in which the others can be made."""
+    """How far the path to the file `path` is there: to a folder, mostly, in which the rest can be made."""
     return next(parent for parent in path.parents if os.path.lexists(parent))
 
 

@@ -51,6 +51,25 @@ def test_bad_photo_and_rounds(tmp_path, photo):
         bench_host(photo, rounds=0)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bench", "host", "--photo", "gone.jpg", "--json"),
+        ("bench", "run", "--photo", "gone.jpg", "--json"),
+        ("bench", "run", "--photo", "gone.jpg", "--chart"),
+        ("bench", "serve", "--photo", "gone.jpg", "--json"),
+        ("bench", "serve", "--photo", "gone.jpg", "--chart"),
+        ("build", "nobody", "--gpu", "a10", "--summary"),
+    ],
+    ids=" ".join,
+)
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(trtkit, in_empty_folder, arguments):
+    (in_empty_folder / "file").write_text("a file")
+    answer = trtkit(*arguments, "file/figures")
+    assert answer.code == 2
+    assert answer.err == "trtkit: file is a file, not a folder, so figures cannot be written there; name a folder\n"
+
+
 def test_sample_photograph_has_the_size_asked_for():
     pytest.importorskip("skimage", reason="the sample photograph is scikit-image's")
     assert decode_bytes(sample_photograph((90, 120)), "sample").rgb.shape == (90, 120, 3)

@@ -142,6 +142,20 @@ def test_bad_input_is_one_sentence_with_exit_code_2_and_nothing_written(trtkit, 
     assert sorted(in_empty_folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize("arguments", [("gone.jpg",), ("none/*.jpg",), (".",), ("p.jpg", "-o", "file/out.png")])
+@pytest.mark.parametrize("model", models.NAMES)
+def test_what_cannot_be_read_or_written_is_said_before_a_network_is_loaded(
+    trtkit, portrait, in_empty_folder, monkeypatch, model, arguments
+):
+    if "file/out.png" in arguments:
+        shutil.copy(portrait, "p.jpg")
+        (in_empty_folder / "file").write_text("a file")
+    monkeypatch.setattr(select, "load", lambda *_, **__: pytest.fail("a network was loaded"))
+    answer = trtkit("infer", "-m", model, *arguments)
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert answer.err.startswith("trtkit: ")
+
+
 def test_an_onnx_that_is_not_the_models_is_refused(trtkit, portrait, in_empty_folder):
     embedded = MODEL.embedded_dir / "matting.fp32.onnx"
     target = artifacts.onnx_path(in_empty_folder / "artifacts", "cv_unet", "matting", "fp32")

@@ -82,20 +82,65 @@ def test_a_result_never_replaces_its_picture(photos):
         jobs([str(photos / "b.jpg")], photos / "b.jpg", "cutout", ".png")
 
 
-def test_a_folder_that_cannot_be_listed_is_named(photos):
-    if os.geteuid() != 0:
-        photos.chmod(0)
-        with pytest.raises(Mistake, match=r"photos cannot be listed: Permission denied"):
-            jobs([str(photos)], None, "cutout", ".png")
-        return
-    # root lists anything: look with somebody else's eyes.
+@pytest.fixture
+def forbidden():
+    """A folder that this user may not look into. root may look into any: then with somebody else's eyes."""
     outside = Path(tempfile.mkdtemp())
-    (outside / "photos").mkdir(mode=0o000)
     outside.chmod(0o755)
-    os.seteuid(65534)
-    try:
-        with pytest.raises(Mistake, match=r"photos cannot be listed: Permission denied"):
-            jobs([str(outside / "photos")], None, "cutout", ".png")
-    finally:
+    (outside / "photos").mkdir(mode=0o000)
+    as_root = os.geteuid() == 0
+    if as_root:
+        os.seteuid(65534)
+    yield outside / "photos"
+    if as_root:
         os.seteuid(0)
-        shutil.rmtree(outside)
+    (outside / "photos").chmod(0o755)
+    shutil.rmtree(outside)
+
+
+def test_a_folder_that_cannot_be_listed_is_named(forbidden):
+    with pytest.raises(Mistake, match=r"photos cannot be listed: Permission denied"):
+        jobs([str(forbidden)], None, "cutout", ".png")
+
+
+def test_what_may_not_be_read_or_written_is_named_before_any_work(forbidden):
+    with pytest.raises(Mistake, match=r"photos/a\.jpg cannot be read \(Permission denied\); check its permissions"):
+        jobs([str(forbidden / "a.jpg")], None, "cutout", ".png")
+    (readable := Path(tempfile.mkdtemp()) / "a.jpg").write_bytes(b"x")
+    with pytest.raises(Mistake, match=r"photos cannot be written to \(Permission denied\); name another place"):
+        jobs([str(readable)], forbidden / "out.png", "cutout", ".png")
+    with pytest.raises(Mistake, match=r"photos cannot be written to \(Permission denied\); name another place"):
+        jobs([str(readable)], forbidden / "cut", "cutout", ".png")
+    shutil.rmtree(readable.parent)
+
+
+def test_pictures_that_are_all_missing_are_named_at_once_and_one_among_others_in_its_turn(tmp_path, photos):
+    with pytest.raises(Mistake, match=r"^gone\.jpg does not exist; check the name$"):
+        jobs(["gone.jpg"], None, "cutout", ".png")
+    with pytest.raises(Mistake, match=r"gone\.jpg does not exist; check the name \(none of 2 can be read\)$"):
+        jobs(["lost.jpg", "gone.jpg"], None, "cutout", ".png")
+    assert len(jobs(["gone.jpg", str(photos / "b.jpg")], tmp_path / "cut", "cutout", ".png")) == 2
+
+
+@pytest.mark.parametrize(
+    ("out", "sentence"),
+    [
+        ("file/out.png", "file is a file, not a folder, so out.png cannot be written there; name a folder"),
+        ("file/deeper/out.png", "file is a file, not a folder, so out.png cannot be written there; name a folder"),
+        ("out.xyz", "out.xyz cannot be written as an image; give it one of the suffixes .png, .webp, .jpg, .jpeg"),
+        ("pipe.png", "pipe.png is no file that could be replaced; name another"),
+    ],
+)
+def test_a_result_that_cannot_be_written_is_named_before_any_work(photos, tmp_path, monkeypatch, out, sentence):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
+    os.mkfifo("pipe.png")
+    with pytest.raises(Mistake) as caught:
+        jobs([str(photos / "b.jpg")], Path(out), "cutout", ".png")
+    assert str(caught.value) == sentence
+
+
+def test_several_results_of_one_picture_need_a_folder_that_can_be(photos, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Mistake, match=r"file is a file, not a folder, so b\.face\.\* cannot be written there"):
+        jobs([str(photos / "b.jpg")], tmp_path / "file" / "deeper", "face", "")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import glob
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from trtkit.errors import Mistake
+from trtkit.files import check_writable
+from trtkit.models.imaging.decode import check_readable
+from trtkit.models.imaging.encode import check_suffix
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 
@@ -24,29 +28,46 @@ def jobs(what: list[str], out: Path | None, tag: str, suffix: str) -> list[Job]:
     STEM.TAG where the `suffix` is empty: then there are several of each picture.
 
     With one file, `out` may be the result's own name; otherwise it is a folder. Without `out`, results lie beside
-    their pictures. Raises Mistake if nothing matches, if a result would replace its picture, or if `out` is a file
-    where a folder is needed.
+    their pictures. Raises Mistake if nothing matches, if none of the pictures is there, if a result would replace its
+    picture, if `out` is a file where a folder is needed, and for a result that can be seen not to be writable.
     """
     sources = [path for item in what for path in _expand(item, f".{tag}.")]
-    single = len(sources) == 1 and len(what) == 1 and not Path(what[0]).is_dir()
-    if out is not None and single and out.suffix and not out.is_dir():
+    _check_any_is_there(sources)
+    single = len(sources) == 1 and len(what) == 1 and not os.path.isdir(what[0])
+    if out is not None and single and out.suffix and not os.path.isdir(out):
         if not suffix:
             raise Mistake(f"--out {out} names a file, and each picture gives several; name a folder")
+        check_suffix(out.suffix, str(out))
         made = [Job(sources[0], out)]
     else:
-        if out is not None and out.exists() and not out.is_dir():
+        if out is not None and os.path.exists(out) and not os.path.isdir(out):
             raise Mistake(f"--out {out} is a file; for {len(sources)} pictures it must be a folder")
         made = [Job(source, (out or source.parent) / f"{source.stem}.{tag}{suffix}") for source in sources]
         made = _apart(made, tag, suffix)
     for job in made:
         if job.target.resolve() == job.source.resolve():
             raise Mistake(f"--out {job.target} would replace the picture itself; name another file")
+        check_writable(job.target if suffix else job.target.with_name(f"{job.target.name}.*"))
     return made
+
+
+def _check_any_is_there(sources: list[Path]) -> None:
+    """One that is missing among others is told where its turn comes; where all are, nothing needs to be loaded."""
+    for number, path in enumerate(sources):
+        try:
+            check_readable(path)
+        except Mistake as mistake:
+            if number < len(sources) - 1:
+                continue
+            none = f" (none of {len(sources)} can be read)" if number else ""
+            raise Mistake(f"{mistake}{none}") from mistake
+        return
 
 
 def _expand(item: str, made_by_us: str) -> list[Path]:
     path = Path(item)
-    if path.is_dir():
+    # os.path calls what may not be looked at absent, where Path raises; check_readable then says why.
+    if os.path.isdir(path):
         try:
             found = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
         except OSError as error:
@@ -55,7 +76,7 @@ def _expand(item: str, made_by_us: str) -> list[Path]:
         if not found:
             raise Mistake(f"{path} holds no pictures ({', '.join(PICTURE_SUFFIXES)})")
         return found
-    if path.exists() or not glob.has_magic(item):
+    if os.path.exists(path) or not glob.has_magic(item):
         return [path]
     matches = sorted(Path(p) for p in glob.glob(item, recursive=True) if Path(p).is_file())
     matches = [p for p in matches if p.suffix.lower() in PICTURE_SUFFIXES and made_by_us not in p.name]

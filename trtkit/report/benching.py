@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from trtkit.bench import chart, host, run, run_table, serve, serve_chart, serve_table
-from trtkit.files import write_whole
+from trtkit.files import check_writable, write_whole
 from trtkit.report.console import console
 
 
 def show_host(photo: Path | None, rounds: int, json_file: Path | None) -> None:
+    _check(json_file)
     report = host.bench_host(photo, rounds)
     host.render(report, console())
     keep(host.as_dict(report), json_file)
 
 
 def show_run(settings: run.Settings, json_file: Path | None, chart_file: Path | None) -> None:
+    _check(json_file, chart_file)
     report = run.bench_run(settings)
     run_table.render(report, console())
     keep(run.as_dict(report), json_file)
@@ -26,11 +28,19 @@ def show_run(settings: run.Settings, json_file: Path | None, chart_file: Path | 
 
 
 def show_serve(settings: serve.Settings, json_file: Path | None, chart_file: Path | None) -> None:
+    _check(json_file, chart_file)
     report = serve.bench_serve(settings)
     serve_table.render(report, console())
     keep(serve.as_dict(report), json_file)
     if chart_file is not None:
         write_whole(chart_file, serve_chart.draw(report))
+
+
+def _check(*files: Path | None) -> None:
+    """What was measured for minutes must not be lost to a wrong name."""
+    for file in files:
+        if file is not None:
+            check_writable(file)
 
 
 def keep(figures: dict[str, Any], json_file: Path | None) -> None:

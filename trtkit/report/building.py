@@ -19,7 +19,7 @@ from trtkit.config import Config, Precision
 from trtkit.errors import Mistake
 from trtkit.export.ready import ready
 from trtkit.export.run import ensure
-from trtkit.files import write_whole
+from trtkit.files import check_writable, write_whole
 from trtkit.models.spec import Model
 from trtkit.report.console import console, table
 
@@ -60,6 +60,8 @@ def show(
         raise Mistake(f"--gpu is missing; name one or more of: {', '.join(settings.gpus)}")
     for gpu in gpus:
         settings.gpu(gpu)
+    if summary is not None:
+        check_writable(summary)
     began = time.perf_counter()
     printer = console()
     rows: list[Row] = []

@@ -15,6 +15,7 @@ from trtkit.errors import Mistake
 from trtkit.export.ready import ready
 from trtkit.infer.inputs import jobs
 from trtkit.infer.run import Done, process
+from trtkit.models.imported.model import in_use
 from trtkit.models.pipeline import Pipeline, StageClock
 from trtkit.report.console import console
 from trtkit.runtime import select
@@ -36,11 +37,14 @@ def show(
 ) -> int:
     """Returns the exit code: 0, or the first failed picture's. `options` are the model's own, as given."""
     printer = console()
-    made = ready(model, style, weights, root, configuration.load(), publish=False)
-    chosen = made.model
-    if chosen.several_files and file_format != "png":
+    settings = configuration.load()
+    # What was named is looked at before anything is exported or loaded.
+    asked, _ = in_use(model, style, root, settings)
+    if asked.several_files and file_format != "png":
         raise Mistake(f"--format {file_format} is for a picture; {model} writes several files, its textures as PNG")
-    work = jobs(pictures, out, chosen.result_tag, "" if chosen.several_files else f".{file_format}")
+    work = jobs(pictures, out, asked.result_tag, "" if asked.several_files else f".{file_format}")
+    made = ready(model, style, weights, root, settings, publish=False)
+    chosen = made.model
     began = time.perf_counter()
     loaded = {
         network.name: select.load(chosen, network, made.root, backend, device=device, config=made.config)

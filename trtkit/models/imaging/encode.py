@@ -37,8 +37,7 @@ def encode(image: NDArray[np.uint8], suffix: str, name: str = "") -> bytes:
     """
     kind = suffix.lower()
     name = name or f"a {suffix} file"
-    if kind not in SUFFIXES:
-        raise Mistake(f"{name} cannot be written as an image; give it one of the suffixes {', '.join(SUFFIXES)}")
+    check_suffix(suffix, name)
     if kind in (".jpg", ".jpeg") and image.ndim == 3 and image.shape[2] == 4:
         raise Mistake(f"{name} is a JPEG, which has no transparency; write .png or .webp, or give a --background")
     limit = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}.get(kind)
@@ -51,6 +50,12 @@ def encode(image: NDArray[np.uint8], suffix: str, name: str = "") -> bytes:
         Image.fromarray(image).save(stream, "WEBP", **_WEBP)
         return stream.getvalue()
     return _opencv(image, ".png" if kind == ".png" else ".jpg")
+
+
+def check_suffix(suffix: str, name: str) -> None:
+    """Raises Mistake where no image can be written as `suffix`, in any case; `name` is what it calls the file."""
+    if suffix.lower() not in SUFFIXES:
+        raise Mistake(f"{name} cannot be written as an image; give it one of the suffixes {', '.join(SUFFIXES)}")
 
 
 def write(path: Path, image: NDArray[np.uint8]) -> None:
