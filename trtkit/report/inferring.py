@@ -18,7 +18,7 @@ from trtkit.infer.run import Done, process
 from trtkit.models.imported.model import in_use
 from trtkit.models.pipeline import Pipeline, StageClock
 from trtkit.report.console import console
-from trtkit.runtime import select
+from trtkit.runtime import origins, select
 
 
 def show(
@@ -52,7 +52,7 @@ def show(
     }
     pipeline = chosen.open_pipeline({name: one.backend for name, one in loaded.items()}, options, max_megapixels)
     printer.print(f"{chosen.folder}: {made.sentence}")
-    for line in dict.fromkeys(f"{chosen.folder}: {one.weights}, on {one.where}" for one in loaded.values()):
+    for line in origins.lines(chosen.folder, loaded.values()):
         printer.print(line)
     for reason in dict.fromkeys(one.why for one in loaded.values() if one.why):
         printer.print(f"auto: {reason}")

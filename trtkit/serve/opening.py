@@ -14,7 +14,7 @@ from trtkit.errors import Mistake
 from trtkit.models.pipeline import Pipeline
 from trtkit.models.served import ServedOption
 from trtkit.models.spec import Model, NetworkSpec
-from trtkit.runtime import select
+from trtkit.runtime import origins, select
 from trtkit.runtime.backend import Backend
 from trtkit.runtime.gpu import GpuBackend
 from trtkit.serve.batcher import Batcher
@@ -91,16 +91,14 @@ def _open_model(source: Source, backend: str, devices: Sequence[int], limits: Li
     model = source.model
     batchers: dict[str, Batcher] = {}
     bounds: dict[str, Sequence[Profile]] = {}
-    said = dict.fromkeys(f"{model.folder}: {line}" for line in source.said)
+    everything: list[select.Loaded] = []
     try:
         for network in model.networks:
             opened: list[Backend] = []
             for device in devices:
                 loaded = select.load(model, network, source.root, backend, device=device, config=source.settings)
                 opened.append(loaded.backend)
-                said[f"{model.folder}: {loaded.weights}, on {loaded.where}"] = None
-                if loaded.why:
-                    said[f"{model.folder}: {loaded.why}"] = None
+                everything.append(loaded)
                 if loaded.backend.name == "cpu":
                     break  # one is all of the CPU
             settings = source.settings.network(model.name, network.name)
@@ -114,6 +112,9 @@ def _open_model(source: Source, backend: str, devices: Sequence[int], limits: Li
                 batching.model_copy(update={"max_batch": largest}),
                 limits,
             )
+        said = [f"{model.folder}: {line}" for line in source.said]
+        said += origins.lines(model.folder, everything)
+        said += [f"{model.folder}: {why}" for why in dict.fromkeys(one.why for one in everything) if why]
         served = Served(model, batchers, limits.megapixels, tuple(said), bounds)
         served.pipeline({})  # what it lacks is said now, and no client waits for it
     except BaseException:

@@ -10,8 +10,11 @@ import trimesh
 from PIL import Image
 
 from tests.models.hrn.known_networks import networks, scene
+from trtkit import manifest
+from trtkit.models import hrn
 from trtkit.models.hrn import specs
 from trtkit.report import inferring
+from trtkit.runtime.select import Loaded
 
 PLACES = {"one": [(140, 60, 300)], "two": [(10, 10, 200), (230, 10, 200)], "none": [], "cut": [(-60, -40, 260)]}
 SIZES = {"one": (420, 600), "two": (220, 440), "none": (90, 120), "cut": (200, 300)}
@@ -34,9 +37,8 @@ def face_networks(face, uv, monkeypatch, in_empty_folder):
 
     def load(_model, network, *_, **__):
         known.loaded.append(network.name)
-        return SimpleNamespace(
-            backend=known.backends[network.name], where="cpu: scripted", weights="known", why="", notes=()
-        )
+        record = manifest.read(hrn.MODEL.embedded_onnx(network.name))
+        return Loaded(known.backends[network.name], record, Path(), "cpu: scripted", "known")
 
     monkeypatch.setattr(inferring.select, "load", load)
     monkeypatch.setenv("XDG_CACHE_HOME", str(in_empty_folder / "cache"))
@@ -56,6 +58,8 @@ def test_a_portrait_becomes_a_mesh_that_other_readers_open(trtkit, face_networks
     done = trtkit("infer", "-m", "hrn", face_networks.use("one"), "-o", "out/")
     assert done.code == 0, done.err
     assert _names("out") == sorted(f"one.face.{ending}" for ending in MESH)
+    assert done.out.count("weights") == 2, "where they are from, and one line for all networks that are"
+    assert "hrn: embedded weights (6 networks), on cpu: scripted" in done.out
     for line in ("sampled from the picture", "face mask: none", "SYNTHETIC face model", "does without high_net"):
         assert line in done.out.replace("\n", " ")
     for ending in MESH:
