@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from training.cv_unet.frames import Pool
-from training.cv_unet.generalise import mix_statistics, random_convolution
+from training.cv_unet.generalise import hide_patches, mix_statistics, random_convolution
 from training.cv_unet.losses import coarse_loss, matting_loss
 from trtkit.models.cv_unet.fold import fold
 from trtkit.models.cv_unet.network import MattingUNet, UNetConfig
@@ -46,6 +46,7 @@ class Plan:
         (256, 64), (320, 48), (384, 40), (448, 32), (448, 32), (512, 24), (512, 24),
     )  # fmt: skip
     random_convolutions: float = 0.3  # share of the pictures
+    hidden: float = 0.0  # share of the pictures that the finest blocks do not see all of
     coarse: float = 0.4  # weight of the guesses at small sizes
     # Weight of the cross entropy: the first for half of the run, then falling to the last at its end, since a network
     # that is unsure of a sleeve should give a sleeve or none, not its ghost.
@@ -72,6 +73,8 @@ class Run:
         self.net = MattingUNet(plan.network).to(device).to(memory_format=layout)  # type: ignore[call-overload]
         self.mean = copy.deepcopy(self.net).eval().requires_grad_(False)
         mix_statistics(list(self.net.encoder[:3]))
+        if plan.hidden:
+            hide_patches(list(self.net.encoder[:4]), plan.hidden)
         # While training, each coarse level of the decoder says by itself where the person is, so that the whole body
         # is decided on where all of the picture is in sight; what ships has no such heads.
         channels = plan.network.channels()[-2:1:-1]
