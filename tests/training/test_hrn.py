@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from training.hrn import evaluate, train
+from training.hrn import card, evaluate, train
 from training.hrn.crops import Bank
 from training.hrn.drawing import SIDE, Drawer
 from training.hrn.embed import shipped
@@ -62,6 +62,28 @@ def test_training_goes_on_where_it_was(tmp_path):
     for _ in range(2):
         train.train("mid_net", tmp_path, seconds=0.0, total=1.0, device="cpu", smoke=True, batch=2)
     assert torch.load(tmp_path / "mid_net.pt", weights_only=True)["step"] == 2
+
+
+def test_what_a_detector_sees_has_nothing_beyond_the_pictures_rim(drawer):
+    """As find_faces.to_input lays a picture on the square: zeros around it, its middle in the middle."""
+    torch.manual_seed(2)
+    seen, boxes, _, real = TASKS["retinaface"]().sample(Bank(drawer, 8, 0), 8)
+    rims = (seen.abs().sum(1) == 0).float()
+    banded = (rims[:, 0].mean(1) == 1) | (rims[:, :, 0].mean(1) == 1)
+    assert banded.any()
+    assert (rims == rims.flip(1, 2)).all()
+    middle = (boxes[real][:, :2] + boxes[real][:, 2:]) / 2
+    assert ((middle > 0) & (middle < 512)).all()
+
+
+def test_faces_are_drawn_anew_at_every_so_manyth_taking(drawer):
+    bank = Bank(drawer, 8, 2, every=3)
+    first = bank.patches.vector.clone()
+    for taking in (1, 2, 3):
+        bank.take(1)
+        changed = (bank.patches.vector != first).any(1)
+        assert changed.sum() == (2 if taking == 3 else 0)
+    assert bank.behind(3, 64).shape == (3, 3, 64, 64)
 
 
 def test_a_weight_beyond_half_precision_is_refused():
@@ -135,8 +157,30 @@ def test_the_card_names_the_files_that_ship():
     assert "not** the official" in card
 
 
+def test_the_card_counts_the_parameters_that_ship():
+    rows = card.rows((EMBEDDED / "card.md").read_text())
+    for spec in NETWORKS:
+        source = load_source(spec.name, EMBEDDED / f"{spec.name}.safetensors")
+        assert f"| {sum(each.numel() for each in source.parameters()):,} |" in rows[spec.name]
+
+
+def test_a_card_written_anew_keeps_what_it_says_of_the_networks_that_stay(tmp_path, monkeypatch):
+    for spec in NETWORKS:
+        (tmp_path / f"{spec.name}.safetensors").write_bytes(b"")
+    (tmp_path / "card.md").write_text((EMBEDDED / "card.md").read_text())
+    monkeypatch.setattr(evaluate, "load", lambda folder: None)  # the figures are tested on the card that ships
+    monkeypatch.setattr(evaluate, "compare", lambda reconstruct: ([evaluate.Result(1, 2, 3, 4)], 0))
+    monkeypatch.setattr(evaluate, "hard", lambda reconstruct: {})
+    before = card.rows((EMBEDDED / "card.md").read_text())
+    card.write(tmp_path, {"net_recon": 7})
+    after = card.rows((tmp_path / "card.md").read_text())
+    assert after.pop("net_recon").endswith("| 192 | 0.003 | 7 |")
+    before.pop("net_recon")
+    assert after == before
+
+
 def test_all_files_in_the_package_stay_small():
-    assert sum(path.stat().st_size for path in EMBEDDED.iterdir()) < 3.2e6
+    assert sum(path.stat().st_size for path in EMBEDDED.iterdir()) < 3.8e6
 
 
 @pytest.mark.parametrize("name", ["no face", "1 pixel"])

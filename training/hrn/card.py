@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from training.hrn import evaluate
@@ -13,14 +14,14 @@ from trtkit.models.hrn.specs import NETWORKS
 _TEXT = """\
 # The embedded face networks
 
-The eight networks of 3D Face HRN's architecture, a sixteenth to a twenty-first as wide (FAN: a tenth, and one stack
-instead of four), trained on drawn faces of a made-up face model. They are **not** the official weights, have seen
-nothing of them and **no photograph of a person**: a mesh made with them resembles nobody.
+The eight networks of 3D Face HRN's architecture, a ninth as wide or less (FAN: one stack instead of four), trained on
+drawn faces of a made-up face model. They are **not** the official weights, have seen nothing of them and **no
+photograph of a person**: a mesh made with them resembles nobody.
 
 {files}
 - made by: `python -m training.hrn.train`, then `python -m training.hrn.embed`
-- schedule: {seconds} seconds a network, all eight at the same time on one NVIDIA H200; AdamW, the rate falling along a
-  cosine; what ships is the running average of the weights, in FP16
+- schedule: AdamW, the rate falling along a cosine, several networks at the same time on one NVIDIA H200, each for the
+  seconds of the table below; what ships is the running average of the weights, in FP16
 
 ## Data
 The synthetic face model (`trtkit/models/hrn/synthetic`): a head of formulas with 3,705 vertices, smooth random bases in
@@ -29,8 +30,8 @@ of any tone; drawn by a splatting renderer (`training/hrn/drawing.py`) on gradie
 gamma, few pixels, noise and grey as cameras make them (`training/hrn/scenes.py`). Each network sees its own crops of
 these, as the pipeline cuts them, off by as much as the networks before it are.
 
-| network | learns | batch | rate |
-| --- | --- | --- | --- |
+| network | learns | parameters | batch | rate | seconds |
+| --- | --- | --- | --- | --- | --- |
 {tasks}
 
 ## Figures
@@ -66,23 +67,33 @@ _LEARNS = {
 }
 
 
-def write(folder: Path, seconds: int) -> None:
-    """Evaluate the networks of `folder`, each trained for `seconds`, and write folder/card.md."""
+def write(folder: Path, trained: dict[str, int]) -> None:
+    """Evaluate the networks of `folder` and write folder/card.md. `trained`: new networks and the seconds that each was
+    trained; of the others the card that is there says how they were made. Raises KeyError where it does not."""
+    path = folder / "card.md"
+    known = rows(path.read_text(encoding="utf-8")) if path.is_file() else {}
     files = [folder / f"{spec.name}.safetensors" for spec in NETWORKS]
-    tasks = {name: make() for name, make in TASKS.items()}
-    rows = [
-        f"| {spec.name} | {_LEARNS[spec.name]} | {tasks[spec.name].batch} | {tasks[spec.name].rate:g} |"
-        for spec in NETWORKS
-    ]
+    known |= {name: _row(name, seconds) for name, seconds in trained.items()}
     reconstruct = evaluate.load(folder)
     results, lost = evaluate.compare(reconstruct)
     text = _TEXT.format(
         files="\n".join(f"- {file.name}: sha256 `{hashlib.sha256(file.read_bytes()).hexdigest()}`" for file in files),
-        seconds=seconds,
-        tasks="\n".join(rows),
+        tasks="\n".join(known[spec.name] for spec in NETWORKS),
         count=evaluate.COUNT,
         seed=SEED,
         figures=evaluate.table(results, lost),
         hard="\n".join(f"- {name}: {words}" for name, words in evaluate.hard(reconstruct).items()),
     )
-    (folder / "card.md").write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+
+
+def _row(name: str, seconds: int) -> str:
+    task = TASKS[name]()
+    parameters = sum(each.numel() for each in task.network.parameters())
+    return f"| {name} | {_LEARNS[name]} | {parameters:,} | {task.batch} | {task.rate:g} | {seconds} |"
+
+
+def rows(card: str) -> dict[str, str]:
+    """Network → its row in the table of a card."""
+    found = (re.match(r"\| (\w+) \|( [^|]+ \|){5}$", line) for line in card.splitlines())
+    return {row[1]: row[0] for row in found if row and row[1] in _LEARNS}

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.hrn.crops import WINDOW, Bank, Step, crop, extent, five, moved
-from training.hrn.scenes import backgrounds, camera, cut, paste, uniform
+from training.hrn.scenes import camera, cut, letterbox, paste, uniform
 from trtkit.models.hrn import find_faces, points68
 from trtkit.models.hrn.networks.retinaface import RetinaFace
 from trtkit.models.hrn.networks.s3fd import S3FD
@@ -55,7 +55,7 @@ def detection_loss(
 class Find:
     """RetinaFace: any number of faces of 9 to 480 pixels on pictures of 512."""
 
-    batch, rate, slots = 16, 3e-3, 8
+    batch, rate, every, slots = 48, 3e-3, 64, 8
 
     def __init__(self) -> None:
         self.network: nn.Module = RetinaFace(4)
@@ -64,7 +64,8 @@ class Find:
     def sample(self, bank: Bank, batch: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(pictures as the network sees them, boxes [B, K, 4] and points [B, K, 5, 2] in pixels, which show [B, K])."""
         device = bank.drawer.device
-        picture = backgrounds(batch, 512, device)
+        picture = bank.behind(batch, 512)
+        half = letterbox(batch, device)
         boxes: list[Tensor] = []
         points: list[Tensor] = []
         reals: list[Tensor] = []
@@ -78,10 +79,10 @@ class Find:
             scale = size / (p.box[:, 2:] - p.box[:, :2]).amax(1)
             middle = (p.box[:, :2] + p.box[:, 2:]) / 2
             # Anywhere, but a large face not so far out that half of it is gone.
-            reach = 246 * (1 - 0.6 * size[:, None] / 512)
+            reach = (half - 10 - 0.3 * size[:, None]).clamp_min(12)
             shift = 256 + uniform(-1, 1, batch, 2, device=device) * reach - middle * scale[:, None]
             box = p.box * scale[:, None] + shift.repeat(1, 2)
-            inside = box.clamp(0, 512)
+            inside = torch.minimum(torch.maximum(box, 256 - half.repeat(1, 2)), 256 + half.repeat(1, 2))
             share = (inside[:, 2:] - inside[:, :2]).prod(1) / (box[:, 2:] - box[:, :2]).prod(1)
             shown = (crowd > slot / (self.slots + 1)) & (share > 0.55)
             if slot == 0:
@@ -96,11 +97,14 @@ class Find:
         mean = torch.tensor(find_faces.MEAN, device=device)[:, None, None]
         deviation = torch.tensor(find_faces.DEVIATION, device=device)[:, None, None]
         seen = (camera(picture) - mean) / deviation
+        axis = (torch.arange(512, device=device) + 0.5 - 256).abs()
+        shown = (axis < half[..., None]).float()
+        seen = seen * (shown[:, 0, None, :] * shown[:, 1, :, None])[:, None]
         return seen, torch.stack(boxes, 1), torch.stack(points, 1), torch.stack(reals, 1)
 
     def step(self, net: nn.Module, bank: Bank, batch: int) -> Step:
         picture, boxes, points, real = self.sample(bank, batch)
-        offsets, logits, marks = net(cut(picture, 0.0, 0.3))
+        offsets, logits, marks = net(picture)
         anchors = self.anchors.to(picture.device)
         which, sure, none = anchor_targets(boxes / 512, real, anchors, 0.4)
         matched = (boxes / 512).gather(1, which[..., None].expand(-1, -1, 4))
@@ -110,13 +114,13 @@ class Find:
         away = F.smooth_l1_loss(marks[sure], wanted.flatten(-2)[sure], reduction="sum")
         loss = loss + 0.3 * away / 10 / sure.sum().clamp_min(1)
         found = logits[..., 1] > logits[..., 0] + 0.85
-        return loss, {"recall": float(found[sure].float().mean()), "false": float((found & none).sum() / batch)}
+        return loss, {"recall": found[sure].float().mean(), "false": (found & none).sum() / batch}
 
 
 class Confirm:
     """S³FD: the one face of the square around five points, as the box from which FAN's window follows."""
 
-    batch, rate = 48, 1.5e-3
+    batch, rate, every = 48, 1.5e-3, 4
 
     def __init__(self) -> None:
         network = S3FD(3)
@@ -143,7 +147,7 @@ class Confirm:
         side = side * uniform(0.8, 1.25, batch, device=device)
         middle = middle + (torch.rand(batch, 2, device=device) - 0.5) * 0.2 * side[:, None]
         shown = torch.rand(batch, device=device) < 0.8
-        picture, scale, shift = crop(p, middle, side, 224, shown)
+        picture, scale, shift = crop(bank, p, middle, side, 224, shown)
         around, longer = extent(moved(p.points68, scale, shift))
         # points68.window_of, the other way round.
         inner = longer * WINDOW * 195 / 400
@@ -164,7 +168,7 @@ class Confirm:
         middle = cell[:, :2] + 0.1 * chosen[:, :2] * cell[:, 2:]
         away = (middle - (box[:, :2] + box[:, 2:]) / 2).norm(dim=-1)[shown]
         return loss, {
-            "seen": float((top > 0)[shown].float().mean()),
-            "ghosts": float((top > 0)[~shown].float().mean()),
-            "pixels": float(away.detach().mean()),
+            "seen": (top > 0)[shown].float().mean(),
+            "ghosts": (top > 0)[~shown].float().mean(),
+            "pixels": away.detach().mean(),
         }

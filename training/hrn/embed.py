@@ -49,15 +49,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("trained", type=Path, help="what training.hrn.train wrote")
     parser.add_argument("--network", action="append", choices=[spec.name for spec in MODEL.networks])
-    parser.add_argument("--seconds", type=int, required=True, help="that each network was trained, for the card")
+    parser.add_argument("--seconds", type=int, required=True, help="that each of them was trained, for the card")
     options = parser.parse_args()
     trained = load_file(options.trained)
-    for network in options.network or [spec.name for spec in MODEL.networks]:
+    networks = options.network or [spec.name for spec in MODEL.networks]
+    for network in networks:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{network}.safetensors"
             save_file({name: value.contiguous() for name, value in shipped(network, trained).items()}, path)
             sys.stdout.write(f"{embed('hrn', network, path, NOTES[network])}\n")
-    card.write(MODEL.embedded_dir, options.seconds)
+    card.write(MODEL.embedded_dir, dict.fromkeys(networks, options.seconds))
 
 
 if __name__ == "__main__":

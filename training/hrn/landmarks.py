@@ -15,7 +15,7 @@ from trtkit.models.hrn.networks.landmarks106 import Landmarks106
 class Points106:
     """In squares around a detected box, or around the points themselves, as the pipeline looks twice."""
 
-    batch, rate = 48, 3e-3
+    batch, rate, every = 48, 3e-3, 4
 
     def __init__(self) -> None:
         self.network: nn.Module = Landmarks106(8)
@@ -30,20 +30,20 @@ class Points106:
         side = torch.where(first, whole[1], close[1]) * points106.ENLARGE
         side = side * uniform(0.85, 1.18, batch, device=device)
         middle = middle + (torch.rand(batch, 2, device=device) - 0.5) * 0.16 * side[:, None]
-        picture, scale, shift = crop(p, middle, side, 224)
+        picture, scale, shift = crop(bank, p, middle, side, 224)
         mean = torch.tensor(points106.MEAN, device=device)[:, None, None] / 255
         return cut(picture - mean, 0.0, 0.2), moved(p.points106, scale, shift)
 
     def step(self, net: nn.Module, bank: Bank, batch: int) -> Step:
         picture, points = self.sample(bank, batch)
         away = (net(picture).unflatten(1, (106, 2)) * 224 - points).norm(dim=-1)
-        return away.clamp_max(60).mean(), {"pixels": float(away.detach().mean())}
+        return away.clamp_max(60).mean(), {"pixels": away.detach().mean()}
 
 
 class Points68:
     """FAN, as one hourglass: the cross entropy of each heat map and a small hill at its landmark."""
 
-    batch, rate = 32, 3e-3
+    batch, rate, every = 32, 3e-3, 4
 
     def __init__(self) -> None:
         self.network: nn.Module = FAN(1, 24)
@@ -54,7 +54,7 @@ class Points68:
         middle, longer = extent(p.points68)
         side = longer * WINDOW * uniform(0.85, 1.2, batch, device=device)
         middle = middle + (torch.rand(batch, 2, device=device) - 0.5) * 0.12 * side[:, None]
-        picture, scale, shift = crop(p, middle, side, 256)
+        picture, scale, shift = crop(bank, p, middle, side, 256)
         return cut(picture, 0.0, 0.25), moved(p.points68, scale, shift)
 
     def step(self, net: nn.Module, bank: Bank, batch: int) -> Step:
@@ -69,4 +69,4 @@ class Points68:
         loss = -(wanted / wanted.sum(-1, keepdim=True).clamp_min(1e-6) * heat.flatten(2).log_softmax(-1)).sum(-1)
         at = heat.detach().flatten(2).argmax(-1)
         away = (torch.stack([at % 64, at // 64], -1) - cells).norm(dim=-1)[inside]
-        return loss[inside].mean(), {"cells": float(away.mean())}
+        return loss[inside].mean(), {"cells": away.mean()}

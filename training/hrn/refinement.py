@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from training.hrn.crops import Bank, Step, extent
 from training.hrn.drawing import SIDE, project
-from training.hrn.scenes import backgrounds, camera, paste
+from training.hrn.scenes import camera, paste
 from trtkit.models.hrn.networks.deretouch import DeRetouchNet
 from trtkit.models.hrn.networks.pix2pix import ResidualGenerator
 from trtkit.models.hrn.specs import HIGH, MID, TEXTURE
@@ -23,7 +23,8 @@ class Refine:
     def __init__(self, fine: bool) -> None:
         self.fine = fine
         self.network: nn.Module = ResidualGenerator(9 if fine else 6, 1 if fine else 3, 2)
-        self.batch, self.side = (12, HIGH) if fine else (32, MID)
+        self.batch, self.side, self.every = (12, HIGH, 16) if fine else (32, MID, 16)
+        self.kept: list[tuple[Tensor, Tensor]] = []
 
     def sample(self, bank: Bank, batch: int) -> tuple[Tensor, Tensor]:
         """(maps as the network sees them, what it is to give)."""
@@ -37,7 +38,7 @@ class Refine:
         normal = d.normals(shape)
         rgba = d.draw(vector, shape + far[..., None] * normal).rgba
         still = (torch.ones(batch, device=device), torch.zeros(batch, 2, device=device))
-        picture = camera(paste(backgrounds(batch, SIDE, device), rgba, *still))
+        picture = camera(paste(bank.behind(batch, SIDE), rgba, *still))
         seen = project(d.turned(shape, vector) + vector[:, None, 254:257]) * (SIDE / 224)
         at = (self._uv(seen).permute(0, 2, 3, 1) + 0.5) / SIDE * 2 - 1
         texture = F.grid_sample(picture, at, padding_mode="border", align_corners=False) * 2 - 1
@@ -59,13 +60,13 @@ class Refine:
         with torch.no_grad():
             maps, wanted = self.sample(bank, batch)
         loss = (0.1 * net(maps) - wanted).abs().mean() * 1000
-        return loss, {"micron": float(loss.detach()) * 100, "of": float(wanted.abs().mean()) * 1e5}
+        return loss, {"micron": loss.detach() * 100, "of": wanted.abs().mean() * 1e5}
 
 
 class Retouch:
     """Blemishes on smooth skin: the soft light that takes them away again, so that their ratio is the detail."""
 
-    batch, rate = 8, 2e-3
+    batch, rate, every = 16, 2e-3, 16
 
     def __init__(self) -> None:
         self.network: nn.Module = DeRetouchNet(2)
@@ -76,7 +77,7 @@ class Retouch:
         p = bank.take(batch)
         middle, longer = extent(p.points68)
         scale = TEXTURE / longer
-        smooth = paste(backgrounds(batch, TEXTURE, device), p.rgba, scale, TEXTURE / 2 - middle * scale[:, None])
+        smooth = paste(bank.behind(batch, TEXTURE), p.rgba, scale, TEXTURE / 2 - middle * scale[:, None])
         smooth = smooth.clamp(0.02, 1)
         spots = torch.zeros(batch, 1, TEXTURE, TEXTURE, device=device)
         for cells in (40, 90, 180):
@@ -90,4 +91,4 @@ class Retouch:
         layer = net(seen * 2 - 1)
         lit = (1 - 2 * layer) * seen * seen + 2 * layer * seen
         loss = (lit - smooth).abs().mean() * 100
-        return loss, {"loss%": float(loss.detach()), "left%": float((seen - smooth).abs().mean() * 100)}
+        return loss, {"loss%": loss.detach(), "left%": (seen - smooth).abs().mean() * 100}

@@ -83,6 +83,15 @@ def camera(picture: Tensor) -> Tensor:
     return (picture.clamp(0, 1) * 255).round() / 255
 
 
+def letterbox(count: int, device: torch.device) -> Tensor:
+    """[N, 2], half the width and height of pictures of any shape whose longer side is brought to 512 pixels."""
+    band = uniform(0, 0.45, count, device=device) * (torch.rand(count, device=device) < 0.75)
+    half = 256 * (1 - band)
+    wide = torch.rand(count, device=device) < 0.6
+    full = torch.full_like(half, 256)
+    return torch.stack([torch.where(wide, full, half), torch.where(wide, half, full)], dim=1)
+
+
 def cut(picture: Tensor, fill: Tensor | float, chance: float = 0.2) -> Tensor:
     """`fill` beyond a straight line, for some pictures: what lies beyond the border of the photograph."""
     count, side, device = len(picture), picture.shape[-1], picture.device

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from training.hrn.crops import Bank
 from training.hrn.drawing import Drawer
@@ -28,6 +29,8 @@ def train(name: str, folder: Path, seconds: float, total: float, device: str, sm
     task = TASKS[name]()
     net = task.network.to(device).train()
     averaged = copy.deepcopy(net).eval()
+    follow, theirs = torch.optim.swa_utils.get_ema_multi_avg_fn, _floats(net)
+    mine = _floats(averaged)
     optimizer = torch.optim.AdamW(net.parameters(), lr=task.rate, weight_decay=1e-4)
     done, step, path = 0.0, 0, folder / f"{name}.pt"
     if path.is_file():
@@ -36,7 +39,7 @@ def train(name: str, folder: Path, seconds: float, total: float, device: str, sm
         averaged.load_state_dict(held["averaged"])
         optimizer.load_state_dict(held["optimizer"])
         done, step = held["done"], held["step"]
-    bank = Bank(Drawer(device), 8 if smoke else 4096, 1 if smoke else 12)
+    bank = Bank(Drawer(device), 8 if smoke else 8192, 1 if smoke else 32, task.every)
     batch = batch or (2 if smoke else task.batch)
     saved = said = time.monotonic()
     before, earlier = done, step
@@ -44,7 +47,7 @@ def train(name: str, folder: Path, seconds: float, total: float, device: str, sm
         now = time.monotonic()
         done = before + now - began
         last = now - began >= seconds and step > earlier
-        if now - saved > 25 or last:
+        if now - saved > 20 or last:
             state = {"net": net.state_dict(), "averaged": averaged.state_dict(), "optimizer": optimizer.state_dict()}
             torch.save({**state, "done": done, "step": step}, path.with_suffix(".part"))
             os.replace(path.with_suffix(".part"), path)
@@ -62,15 +65,16 @@ def train(name: str, folder: Path, seconds: float, total: float, device: str, sm
             torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
             optimizer.step()
         step += 1
-        keep = min(0.998, step / (step + 10))
-        with torch.no_grad():
-            for mine, theirs in zip(averaged.state_dict().values(), net.state_dict().values(), strict=True):
-                if mine.is_floating_point():
-                    mine.lerp_(theirs, 1 - keep)
+        follow(min(0.998, step / (step + 10)))(mine, theirs, step)
         if now - said > (2 if smoke else 20) or step == 1:
-            words = " ".join(f"{key} {value:.3f}" for key, value in figures.items())
+            words = " ".join(f"{key} {float(value):.3f}" for key, value in figures.items())
             print(f"{name} {done:.0f} s step {step} loss {float(loss.detach()):.4f} {words}", flush=True)
             said = now
+
+
+def _floats(net: nn.Module) -> list[Tensor]:
+    """What is averaged: all but counts."""
+    return [value for value in net.state_dict().values() if value.is_floating_point()]
 
 
 def collect(folder: Path, out: Path) -> None:
@@ -114,7 +118,7 @@ def main() -> None:
         for name in names
     ]
     while any(process.poll() is None for process in processes):
-        time.sleep(15)
+        time.sleep(5)
         collect(options.folder, out)
     collect(options.folder, out)
     if any(process.returncode for process in processes):
