@@ -13,8 +13,9 @@ infer: $(VENV)/.installed  ## IMG=photo.jpg [MODEL=cv_unet]: the picture done, o
 	@test -n "$(IMG)" || { echo "make infer: IMG is missing; right would be: make infer IMG=photo.jpg"; exit 2; }
 	@$(VENV)/bin/trtkit infer "$(IMG)" --model $(MODEL)
 
+# A process per core, at most four: each takes a gigabyte or two. In each, torch keeps to one thread.
 test: $(DEV)/.installed  ## every test this machine can run
-	$(DEV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n auto --maxprocesses 4
 
 lint: $(DEV)/.installed  ## ruff and mypy
 	$(DEV)/bin/ruff check .

@@ -14,7 +14,7 @@ from skimage import data
 
 from trtkit import cli
 
-pytest_plugins = ["tests.small_matting"]
+pytest_plugins = ["tests.small_matting", "tests.workers"]
 
 
 @dataclass(frozen=True)

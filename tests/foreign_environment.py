@@ -10,10 +10,12 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 _UNREACHABLE = ("connection broken", "NewConnectionError", "NameResolutionError", "Max retries exceeded")
 
@@ -28,13 +30,23 @@ def interpreter(name: str, packages: Sequence[str], without_dependencies: Sequen
     contents = hashlib.sha256(" ".join((*packages, *without_dependencies)).encode()).hexdigest()[:12]
     root = cache / f"{name}-{contents}-python{sys.version_info.major}.{sys.version_info.minor}"
     python, ready = root / "bin" / "python", root / ".ready"
-    if not ready.is_file():
-        venv.create(root, with_pip=True, clear=True)
-        _install(python, packages)
-        if without_dependencies:
-            _install(python, ["--no-deps", *without_dependencies])
-        ready.touch()
+    with alone(root):
+        if not ready.is_file():
+            venv.create(root, with_pip=True, clear=True)
+            if packages:
+                _install(python, packages)
+            if without_dependencies:
+                _install(python, ["--no-deps", *without_dependencies])
+            ready.touch()
     return python
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Of all processes, the only one that makes what shall lie at `path`; the others wait."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f"{path.name}.lock")):
+        yield
 
 
 def _install(python: Path, arguments: Sequence[str]) -> None:

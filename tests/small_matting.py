@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,14 +63,30 @@ def photographs(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def calibrated(tmp_path, checkpoint, small_config, photographs) -> Target:
-    """With all three forms under tmp_path/artifacts."""
-    model, root = models.get("cv_unet"), tmp_path / "artifacts"
+@pytest.fixture(scope="session")
+def exported_once(tmp_path_factory, checkpoint, small_config) -> Path:
+    """An artifacts folder with the FP32 form alone, to be copied."""
+    model, root = models.get("cv_unet"), tmp_path_factory.mktemp("exported") / "artifacts"
+    export(model, model.network("matting"), "fp32", root, small_config, checkpoint)
+    return root
+
+
+@pytest.fixture(scope="session")
+def calibrated_once(tmp_path_factory, exported_once, checkpoint, small_config, photographs) -> Path:
+    """An artifacts folder with all three forms, to be copied."""
+    model, root = models.get("cv_unet"), tmp_path_factory.mktemp("calibrated") / "artifacts"
+    shutil.copytree(exported_once, root)
     export(model, model.network("matting"), "fp16", root, small_config, checkpoint)
-    made = Target(model, model.network("matting"), root, small_config)
-    calibrate(made, Wish(photographs, limit=2))
-    return made
+    calibrate(Target(model, model.network("matting"), root, small_config), Wish(photographs, limit=2))
+    return root
+
+
+@pytest.fixture
+def calibrated(tmp_path, calibrated_once, small_config) -> Target:
+    """With all three forms under tmp_path/artifacts."""
+    root = shutil.copytree(calibrated_once, tmp_path / "artifacts")
+    model = models.get("cv_unet")
+    return Target(model, model.network("matting"), root, small_config)
 
 
 @pytest.fixture

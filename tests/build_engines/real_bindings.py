@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.foreign_environment import alone
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("TRTKIT_TEST_CACHE", REPOSITORY / ".cache")) / "tensorrt-bindings"
 UNREACHABLE = re.compile(r"connection|Retrying|timed out|Name or service|resolution", re.IGNORECASE)
@@ -31,8 +33,9 @@ def bindings_path(version: str, module: str = "tensorrt_bindings") -> dict[str, 
         if shutil.which(tool) is None:
             pytest.skip(f"stubs for TensorRT's libraries need {tool}")
     package = CACHE / (version if module == "tensorrt_bindings" else f"{module}-{version}")
-    if not (package / "stubs").is_dir():
-        _prepare(version, package, module)
+    with alone(package):
+        if not (package / "stubs").is_dir():
+            _prepare(version, package, module)
     return {"PYTHONPATH": str(package), "LD_LIBRARY_PATH": str(package / "stubs")}
 
 

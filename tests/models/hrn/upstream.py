@@ -1,19 +1,15 @@
-"""An environment with the upstream packages, made once with pip and kept: where their classes serve as oracles.
+"""An environment with the upstream packages: where their classes serve as oracles.
 
-It lies in $TRTKIT_TEST_CACHE, else in the user's cache folder, and sees the packages of the testing environment, so
-that both sides compute with one torch.
+It sees the packages of the testing environment, so that both sides compute with one torch.
 """
 
 from __future__ import annotations
 
-import os
+import functools
 import site
-import subprocess
-import sys
-import venv
 from pathlib import Path
 
-import pytest
+from tests.foreign_environment import alone, interpreter
 
 PACKAGES = (
     "modelscope==1.40.2",
@@ -36,28 +32,17 @@ PACKAGES = (
     "urllib3",
     "filelock",
 )
-_UNREACHABLE = ("connection broken", "NewConnectionError", "NameResolutionError", "Max retries exceeded")
-_VERSION = 1
 
 
-def _cache() -> Path:
-    given = os.environ.get("TRTKIT_TEST_CACHE")
-    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trtkit-tests"
-
-
+@functools.cache
 def python() -> Path:
     """The interpreter of the environment; made at the first call. Skips if the registry cannot be reached."""
-    root = _cache() / f"hrn-upstream-{_VERSION}-{sys.version_info.major}.{sys.version_info.minor}"
-    interpreter, ready = root / "bin" / "python", root / ".ready"
-    here = "\n".join(site.getsitepackages())
-    if not ready.is_file():
-        venv.create(root, with_pip=True, clear=True)
-        command = [interpreter, "-m", "pip", "install", "--quiet", "--no-deps", *PACKAGES]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if any(sign in done.stderr for sign in _UNREACHABLE):
-            pytest.skip(f"the package registry cannot be reached: {done.stderr.strip().splitlines()[-1]}")
-        assert done.returncode == 0, done.stderr
-        ready.touch()
-    # Written anew at every use: another testing environment may share this cache.
-    (next((root / "lib").glob("python3*")) / "site-packages" / "testing.pth").write_text(here + "\n")
-    return interpreter
+    found = interpreter("hrn-upstream", (), PACKAGES)
+    root = found.parent.parent
+    path = next((root / "lib").glob("python3*")) / "site-packages" / "testing.pth"
+    here = "\n".join(site.getsitepackages()) + "\n"
+    with alone(root):
+        # Another testing environment may share this cache.
+        if not path.is_file() or path.read_text() != here:
+            path.write_text(here)
+    return found
