@@ -6,6 +6,7 @@ import argparse
 import copy
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,9 +19,22 @@ from training.hrn.crops import Bank
 from training.hrn.drawing import Drawer
 from training.hrn.tasks import TASKS
 
+FACES = 8192
+"""That each network's training keeps at a time, and replaces one after the other."""
 
-def train(name: str, folder: Path, seconds: float, total: float, device: str, smoke: bool, batch: int | None) -> None:
-    """Trains one network for `seconds`, going on from what `folder` holds; `total` seconds are the whole schedule."""
+
+def train(
+    name: str,
+    folder: Path,
+    seconds: float,
+    total: float,
+    device: str,
+    smoke: bool,
+    batch: int | None,
+    faces: int = 8192,
+) -> None:
+    """Trains one network for `seconds`, going on from what `folder` holds; `total` seconds are the whole schedule.
+    `faces` are kept at a time."""
     torch.manual_seed(sum(map(ord, name)) + int(time.time()))
     torch.set_num_threads(1)
     torch.backends.cudnn.benchmark = True
@@ -39,7 +53,7 @@ def train(name: str, folder: Path, seconds: float, total: float, device: str, sm
         averaged.load_state_dict(held["averaged"])
         optimizer.load_state_dict(held["optimizer"])
         done, step = held["done"], held["step"]
-    bank = Bank(Drawer(device), 8 if smoke else 8192, 1 if smoke else 32, task.every)
+    bank = Bank(Drawer(device), 8 if smoke else faces, 1 if smoke else min(32, faces), task.every)
     batch = batch or (2 if smoke else task.batch)
     saved = said = time.monotonic()
     before, earlier = done, step
@@ -99,6 +113,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("build/hrn-training"))
     parser.add_argument("--out", type=Path)
     parser.add_argument("--batch", type=int)
+    parser.add_argument("--faces", type=int, default=FACES, help="kept at a time; drawing them is slow on a CPU")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -108,18 +123,25 @@ def main() -> None:
     out = options.out or options.folder / "hrn.safetensors"
     if options.one or options.smoke:
         for name in names:
-            train(name, options.folder, seconds, options.total or seconds, device, bool(options.smoke), options.batch)
+            rest = device, bool(options.smoke), options.batch, options.faces
+            train(name, options.folder, seconds, options.total or seconds, *rest)
         if not options.one:
             collect(options.folder, out)
         return
     shared = ["--seconds", str(seconds), "--total", str(options.total or seconds), "--folder", str(options.folder)]
+    shared += ["--faces", str(options.faces), *(["--batch", str(options.batch)] if options.batch else [])]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     processes = [
         subprocess.Popen([sys.executable, "-m", "training.hrn.train", "--one", "--network", name, *shared])
         for name in names
     ]
-    while any(process.poll() is None for process in processes):
-        time.sleep(5)
-        collect(options.folder, out)
+    try:
+        while any(process.poll() is None for process in processes):
+            time.sleep(5)
+            collect(options.folder, out)
+    finally:
+        for process in processes:
+            process.terminate()
     collect(options.folder, out)
     if any(process.returncode for process in processes):
         raise SystemExit("a network's training ended in an error, see above")
