@@ -1,4 +1,4 @@
-"""How `make test` deals the tests out to several processes: a plugin of conftest.py, at work with pytest-xdist alone."""
+"""How `make test` deals the tests out to several processes: a plugin of conftest.py, idle without pytest-xdist."""
 
 from __future__ import annotations
 
