@@ -93,3 +93,16 @@ def test_the_mending_command_of_an_engine_names_its_capability(artifact):
     assert manifest.mending_command(engine) == (
         "make it again with: trtkit build cv_unet --gpu sm86 --precision fp16 --force"
     )
+
+
+@pytest.mark.parametrize(("source", "command"), [("drawn", ""), ("folder", " --images DIR")])
+def test_the_mending_command_of_an_int8_form_is_the_calibration_that_makes_it(artifact, source, command):
+    record = manifest.read(artifact)
+    flags = record.made_with.model_copy(update={"flags": {"image_source": source}})
+    form = record.model_copy(update={"precision": "int8", "made_with": flags})
+    assert manifest.mending_command(form) == f"make it again with: trtkit calibrate cv_unet{command}"
+
+
+def test_a_folder_is_told_from_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(Mistake, match=r" is a folder; name an ONNX file or an engine in it"):
+        manifest.read(tmp_path)

@@ -112,6 +112,8 @@ def publish(artifact: Path, content: bytes, manifest: Manifest) -> None:
 
 def read(artifact: Path) -> Manifest:
     """The manifest of `artifact`. Raises Mistake if either file is missing, CheckFailed if it is damaged."""
+    if artifact.is_dir():
+        raise Mistake(f"{artifact} is a folder; name an ONNX file or an engine in it")
     if not artifact.is_file():
         raise Mistake(f"{artifact} does not exist; name an artifact that 'trtkit export' or 'trtkit build' made")
     sidecar = path_of(artifact)
@@ -163,4 +165,7 @@ def mending_command(manifest: Manifest) -> str:
     if manifest.kind == "engine":
         command = f"trtkit build {name} --gpu sm{(manifest.made_for.compute_capability or '').replace('.', '')}"
         return f"make it again with: {command} --precision {manifest.precision} --force"
+    if manifest.precision == "int8":  # no export makes it; calibrate finds by itself that it has to be made again
+        drawn = manifest.made_with.flags.get("image_source") == "drawn"
+        return f"make it again with: trtkit calibrate {name}{'' if drawn else ' --images DIR'}"
     return f"make it again with: trtkit export {name} --precision {manifest.precision} --force"
