@@ -9,6 +9,7 @@ import json
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from trtkit import __version__
 from trtkit.calib import thresholds
 from trtkit.calib.histogram import BINS
 from trtkit.calib.thresholds import Method
@@ -103,7 +104,7 @@ def _fingerprint(model: Model, spec: NetworkSpec, size: tuple[int, int]) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    found = {"trtkit": __version__}
     for name in _LIBRARIES:
         try:
             found[name] = importlib.metadata.version(name)

@@ -17,7 +17,6 @@ from trtkit.calib.standing import check_quantized
 from trtkit.calib.target import Target
 from trtkit.calib.thresholds import Method
 from trtkit.errors import CheckFailed, Mistake
-from trtkit.files import sha256
 from trtkit.manifest import Manifest
 
 DEFAULT_METHOD: Method = "minmax"
@@ -28,7 +27,8 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Wish:
-    """What the user asked for. `keep_worst`: how many of the dearest convolutions stay FP16."""
+    """What the user asked for. `keep_worst`: how many of the dearest convolutions stay FP16, beside those that
+    engines.yaml names."""
 
     images: Path | None = None
     method: Method = DEFAULT_METHOD
@@ -63,15 +63,19 @@ def calibrate(target: Target, wish: Wish, progress: Progress = lambda what, done
     chosen = _images(target, wish)
     onnx_sha256 = target.exact.manifest.came_out.sha256
     wanted = key.key_of(target.model, target.spec, onnx_sha256, chosen.hashes, target.size, wish.method)
-    found, reason = _reusable(target.scales, wanted, wish.force)
+    if wish.keep_worst:
+        _check_enough(target, wish.keep_worst)
+    found, scales_sha256, reason = _reusable(target.scales, wanted, wish.force)
     if found is None:
         found = _measure(target, chosen, wanted, wish.method, progress)
-        scales.write(target.scales, found)
-    scales_sha256 = sha256(target.scales)
+        # Of what was written, not of what lies there: another calibration may write the same file meanwhile.
+        scales_sha256 = scales.write(target.scales, found)
     costs = None
+    worst: list[str] = []
     if wish.sensitivity or wish.keep_worst:
         costs = _costs(target, chosen, found, scales_sha256, progress)
-    worst = [cost.name for cost in (costs or [])[: wish.keep_worst]]
+        open_to_int8 = _quantizable(target)
+        worst = [cost.name for cost in costs if cost.name in open_to_int8][: wish.keep_worst]
     made = form.make(target, chosen, found, scales_sha256, worst, wish.force, progress)
     excesses = judge.excesses(made.came_out.checks["against_fp32"], target.settings)
     return Calibrated(found, reason, made, costs, worst, excesses, time.perf_counter() - began)
@@ -89,18 +93,33 @@ def _images(target: Target, wish: Wish) -> ImageSet:
     return images.drawn(wish.limit)
 
 
-def _reusable(path: Path, wanted: key.Key, force: bool) -> tuple[Scales | None, str | None]:
-    """The scales at `path` if they are those of the key, else None and why not."""
+def _quantizable(target: Target) -> tuple[str, ...]:
+    """The convolutions that engines.yaml leaves to INT8."""
+    return placement.place(target.graph, target.settings.int8.keep_fp16).convolutions
+
+
+def _check_enough(target: Target, keep_worst: int) -> None:
+    """Before anything is measured. Raises Mistake, naming the option, if no convolution would be left."""
+    count = len(_quantizable(target))
+    if keep_worst >= count:
+        raise Mistake(
+            f"--keep-fp16 {keep_worst} leaves {target.name} no convolution in INT8, of {count} that could be; right "
+            f"would be at most {count - 1}"
+        )
+
+
+def _reusable(path: Path, wanted: key.Key, force: bool) -> tuple[Scales | None, str, str | None]:
+    """(the scales at `path`, the file's sha256, None) if they are those of the key, else (None, '', why not)."""
     if not path.is_file():
-        return None, "there were no scales"
+        return None, "", "there were no scales"
     if force:
-        return None, "--force"
+        return None, "", "--force"
     try:
-        found = scales.read(path)
+        found, digest = scales.read_with_digest(path)
     except CheckFailed as error:
-        return None, str(error)
+        return None, "", str(error)
     reason = key.why_not_same(found.key, wanted)
-    return (found, None) if reason is None else (None, reason)
+    return (found, digest, None) if reason is None else (None, "", reason)
 
 
 def _measure(target: Target, chosen: ImageSet, wanted: key.Key, method: Method, progress: Progress) -> Scales:

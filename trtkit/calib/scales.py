@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -53,15 +54,24 @@ def content(scales: Scales) -> bytes:
     return (json.dumps(scales.model_dump(mode="json"), indent=2, allow_nan=False) + "\n").encode()
 
 
-def write(path: Path, scales: Scales) -> None:
-    """Whole or not at all. Raises Mistake when the disk is full or the folder cannot be written."""
-    write_whole(path, content(scales))
+def write(path: Path, scales: Scales) -> str:
+    """Whole or not at all; gives the file's sha256. Raises Mistake when the disk is full or the folder cannot be
+    written."""
+    raw = content(scales)
+    write_whole(path, raw)
+    return hashlib.sha256(raw).hexdigest()
 
 
 def read(path: Path) -> Scales:
     """Raises CheckFailed, naming the file and the key that is wrong, for anything but a scales file."""
+    return read_with_digest(path)[0]
+
+
+def read_with_digest(path: Path) -> tuple[Scales, str]:
+    """The scales and the sha256 of the very bytes they were read from. Raises as `read` does."""
+    raw = path.read_bytes()
     try:
-        return Scales.model_validate_json(path.read_bytes())
+        return Scales.model_validate_json(raw), hashlib.sha256(raw).hexdigest()
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
