@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from training.hrn import card, evaluate, train
 from training.hrn.crops import Bank
 from training.hrn.drawing import SIDE, Drawer
-from training.hrn.embed import shipped
+from training.hrn.embed import FOLDED, shipped
+from training.hrn.fold import fold
 from training.hrn.portraits import the_model
 from training.hrn.tasks import TASKS
 from trtkit.errors import Mistake
@@ -84,6 +85,27 @@ def test_faces_are_drawn_anew_at_every_so_manyth_taking(drawer):
         changed = (bank.patches.vector != first).any(1)
         assert changed.sum() == (2 if taking == 3 else 0)
     assert bank.behind(3, 64).shape == (3, 3, 64, 64)
+
+
+@pytest.mark.parametrize("name", FOLDED)
+def test_folding_changes_the_numbers_and_not_what_they_compute(name, drawer):
+    torch.manual_seed(3)
+    network = TASKS[name]().network.eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.normal_(module.bias, std=0.2)
+            torch.nn.init.normal_(module.running_mean, std=0.2)
+            torch.nn.init.uniform_(module.running_var, 0.2, 3)
+    picture = torch.rand(1, 3, 64, 64)
+    state = network.state_dict()
+    folded = fold(state)
+    with torch.no_grad():
+        wanted = torch.cat([each.flatten() for each in network(picture)])
+        network.load_state_dict(folded)
+        found = torch.cat([each.flatten() for each in network(picture)])
+    assert all((value == 32).all() for key, value in folded.items() if key.endswith(("bn1.weight", "bn3.weight")))
+    assert (found - wanted).abs().max() < 1e-4 * wanted.abs().max()
 
 
 def test_a_weight_beyond_half_precision_is_refused():

@@ -14,7 +14,7 @@ from trtkit.models.hrn.specs import NETWORKS
 _TEXT = """\
 # The embedded face networks
 
-The eight networks of 3D Face HRN's architecture, a ninth as wide or less (FAN: one stack instead of four), trained on
+The eight networks of 3D Face HRN's architecture, an eighth as wide or less (FAN: one stack instead of four), trained on
 drawn faces of a made-up face model. They are **not** the official weights, have seen nothing of them and **no
 photograph of a person**: a mesh made with them resembles nobody.
 

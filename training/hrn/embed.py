@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from training.hrn import card
+from training.hrn.fold import fold
 from trtkit.export.embed import embed
 from trtkit.models.hrn import MODEL
 from trtkit.models.hrn.checkpoint import PLACES
@@ -31,12 +32,18 @@ NOTES = {
 }
 
 
+FOLDED = ("net_recon", "retinaface")
+"""The two large ones, whose ONNX is half as large for it."""
+
+
 def shipped(network: str, trained: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of `network` among `trained` (NETWORK/TENSOR, FP32) as they ship: FP16, counts as they are, and the
     gain, which training leaves at 1, under its key. Raises OverflowError for a weight that FP16 does not hold."""
     own = {name.partition("/")[2]: value for name, value in trained.items() if name.startswith(f"{network}/")}
     if not own:
         raise KeyError(f"no tensors of {network}; trained are {', '.join(sorted({n.split('/')[0] for n in trained}))}")
+    if network in FOLDED:
+        own = fold(own)
     half = {name: value.half() if value.is_floating_point() else value for name, value in own.items()}
     for name, value in half.items():
         if not torch.isfinite(value).all():

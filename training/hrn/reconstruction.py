@@ -23,7 +23,7 @@ class Reconstruct:
     batch, rate, every = 192, 3e-3, 4
 
     def __init__(self) -> None:
-        network = CoefficientNet(7)
+        network = CoefficientNet(8)
         for head in network.final_layers:
             nn.init.normal_(head.weight, std=0.01)
             nn.init.zeros_(head.bias)
