@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from trtkit.errors import CheckFailed, Mistake, TrtkitError
-from trtkit.models.hrn import LONGEST, locate, mask, reconstruct, specs
+from trtkit.models.hrn import mask, reconstruct, specs
+from trtkit.models.hrn.aligned import align
 from trtkit.models.hrn.assets import Assets
 from trtkit.models.hrn.coefficients import Floats
 from trtkit.models.hrn.faces import Faces
 from trtkit.models.hrn.geometry import uv_map
-from trtkit.models.hrn.geometry.align import Frame, cut, five_of_68, frame_of
 from trtkit.models.hrn.mask import Masks
 from trtkit.models.hrn.networks_run import Networks
 from trtkit.models.hrn.options import Options
@@ -30,8 +29,6 @@ from trtkit.models.pipeline import Files, StageClock
 from trtkit.runtime.backend import Backend
 
 Image = NDArray[np.uint8]
-REDUCED = 1500
-"""The long side that a picture with a side over LONGEST is worked on at."""
 SAMPLED = (
     "texture: sampled from the picture; the official pipeline's 100 steps of fitting need a renderer licensed for "
     "research alone and are not done"
@@ -104,39 +101,25 @@ class FaceReconstruction:
     def reconstruct(self, picture: Picture, clock: StageClock) -> Faces:
         """Raises Mistake, naming the picture, where no face is found or none can be aligned, and CheckFailed where
         the coefficients are not finite, as those of a network that overflows are."""
-        rgb, shrunk = _reduced(picture.rgb)
-        with clock.stage("detect"):
-            boxes = locate.boxes(self._networks, rgb)
-            if not len(boxes):
-                raise Mistake(f"{picture.source} shows no face that RetinaFace finds; give a picture of a person")
-            boxes = boxes if self._options.all_faces else boxes[:1]
-        with clock.stage("landmarks"):
-            located = locate.faces(self._networks, rgb, boxes, self._assets.box)
-        with clock.stage("align"):
-            small, sharp, frames, kept = self._aligned(rgb, located)
-            if not kept:
-                x1, y1, x2, y2 = (round(float(v / shrunk)) for v in boxes[0])
-                raise Mistake(
-                    f"{picture.source}: the face at {x1},{y1} to {x2},{y2} cannot be aligned, its landmarks are not "
-                    "to be seen; give a larger or less hidden one"
-                )
-        masks = self._mask(small, clock)
+        assets, every = self._assets, self._options.all_faces
+        found = align(self._networks, assets.box, assets.standard, picture, every, clock)
+        masks = self._mask(found.small, clock)
         with clock.stage("reconstruct"):
-            vector = reconstruct.coefficients(self._networks, small)
+            vector = reconstruct.coefficients(self._networks, found.small)
             if not np.isfinite(vector).all():
                 raise CheckFailed(
                     f"{picture.source}: hrn/{specs.RECON.name} gave numbers that are not finite; run it in FP32"
                 )
-        base, mid, fine = self._shape(vector, sharp, masks, clock)
+        base, mid, fine = self._shape(vector, found.sharp, masks, clock)
         return Faces(
-            boxes=np.stack([face.box for face in kept]) / shrunk,
-            points=np.stack([face.points for face in kept]) / shrunk,
-            frames=frames,
+            boxes=found.boxes,
+            points=found.points,
+            frames=found.frames,
             vector=vector,
             base=base,
             mid=mid,
             detail=fine,
-            left_out=len(boxes) - len(kept),
+            left_out=found.left_out,
         )
 
     def _mask(self, small: Image, clock: StageClock) -> Floats:
@@ -144,23 +127,6 @@ class FaceReconstruction:
             return mask.everything(small)
         with clock.stage("mask"):
             return self._masks(small)
-
-    def _aligned(
-        self, rgb: Image, located: list[locate.Located]
-    ) -> tuple[Image, Image, tuple[Frame, ...], list[locate.Located]]:
-        """Crops at 224 and at 512, and the faces they are of; one whose landmarks fall together has none."""
-        size = (rgb.shape[0], rgb.shape[1])
-        small, sharp, frames, kept = [], [], [], []
-        for face in located:
-            five = five_of_68(face.points)
-            if np.ptp(five, axis=0).min() < 1:
-                continue
-            frame = frame_of(five, self._assets.standard, size, specs.FACE)
-            small.append(cut(rgb, frame))
-            sharp.append(cut(rgb, frame_of(five, self._assets.standard, size, specs.TEXTURE)))
-            frames.append(frame)
-            kept.append(face)
-        return np.array(small), np.array(sharp), tuple(frames), kept
 
     def _shape(
         self, vector: Floats, sharp: Image, masks: Floats, clock: StageClock
@@ -178,13 +144,3 @@ class FaceReconstruction:
             skin = reconstruct.albedo(self._networks, base, model)
         with clock.stage("detail"):
             return base, mid, reconstruct.detail(self._networks, base, mid, skin, self._uv)
-
-
-def _reduced(rgb: Image) -> tuple[Image, float]:
-    """(the picture to work on, its scale): long side 1500, by bicubic, if a side is over 2000."""
-    longest = max(rgb.shape[:2])
-    if longest <= LONGEST:
-        return rgb, 1.0
-    scale = REDUCED / longest
-    height, width = (max(1, int(side * scale)) if side < longest else REDUCED for side in rgb.shape[:2])
-    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8), scale
