@@ -66,6 +66,8 @@ def _alive(part: Path) -> bool:
 
 
 def _may_replace(out: Path) -> None:
+    if out.name in ("", ".."):
+        raise Mistake(f"--out {out} has no name that a package could be renamed to; name a folder")
     if not out.exists() and not out.is_symlink():
         return
     if out.is_dir() and not out.is_symlink() and (not any(out.iterdir()) or (out / RECORD).is_file()):

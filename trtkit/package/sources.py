@@ -65,6 +65,7 @@ def collect(
             for capability, gpu in sorted(wanted.items(), key=lambda item: float(item[0]))
         }
         _same_weights(onnx, engines)
+        _same_profiles(list(engines.values()))
         made.append(Sources(model, spec, onnx, engines))
     _one_version(made)
     return made
@@ -134,6 +135,16 @@ def _same_weights(onnx: Artifact, engines: dict[str, Artifact]) -> None:
             raise CheckFailed(
                 f"{engine.path} and {onnx.path} were made of different weights; "
                 f"{manifest.mending_command(engine.record)} --builder {BUILDER}"
+            )
+
+
+def _same_profiles(engines: Sequence[Artifact]) -> None:
+    """A Triton model has one configuration, whichever GPU's engine it loads."""
+    for one in engines[1:]:
+        if one.record.made_for.profiles != engines[0].record.made_for.profiles:
+            raise CheckFailed(
+                f"{one.path} and {engines[0].path} were built with different profiles, and a Triton model has one "
+                "configuration for both; build them again with one engines.yaml: trtkit build --builder tensorrt"
             )
 
 
