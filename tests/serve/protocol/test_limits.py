@@ -416,3 +416,18 @@ def test_a_picture_as_json_text_is_told_to_come_as_binary(serve):
         )
 
     serve(test)
+
+
+@pytest.mark.parametrize("data", [["\ud800"], [7], [None]])
+def test_what_is_no_text_is_no_bytes_tensor(serve, data):
+    """Half of a surrogate pair is valid JSON and no text."""
+
+    async def test(client, service):
+        request = {"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1, 1], "data": data}]}
+        answer = await client.post(PIPELINE, content=json.dumps(request).encode())
+        assert (answer.status_code, answer.json()["error"]) == (
+            400,
+            "input 'image' is BYTES; right would be strings in 'data', or binary data",
+        )
+
+    serve(test)

@@ -42,9 +42,10 @@ def from_json(name: str, data: Any, datatype: str, shape: tuple[int, ...]) -> np
     """The array that JSON's `data` holds, flat or nested. Raises Mistake, naming the input."""
     flat = list(_flat(data)) if isinstance(data, list) else [data]
     if datatype == BYTES:
-        if not all(isinstance(element, str) for element in flat):
-            raise Mistake(f"input '{name}' is BYTES; right would be strings in 'data', or binary data")
-        return _objects(name, [element.encode() for element in flat], shape)
+        try:
+            return _objects(name, [element.encode() for element in flat], shape)
+        except (AttributeError, UnicodeEncodeError) as error:  # a number; half of a surrogate pair
+            raise Mistake(f"input '{name}' is BYTES; right would be strings in 'data', or binary data") from error
     if datatype == "FP16":
         raise Mistake(f"input '{name}' is FP16, which JSON is not offered for; send it as binary data")
     dtype = np.dtype(NUMPY_OF[datatype])
