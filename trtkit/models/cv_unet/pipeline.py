@@ -16,6 +16,9 @@ from trtkit.models.imaging.upsample import upsample_alpha
 from trtkit.models.pipeline import StageClock
 from trtkit.runtime.backend import Backend
 
+LARGEST = 2048
+"""Side of the largest canvas: sixteen times the memory of 512, and far past what a matting network was trained on."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -42,9 +45,13 @@ class CutOut:
             raise Mistake("--background and --alpha-only exclude each other: a matte has no colours to stand before")
         if options.size < MATTING.smallest:
             raise Mistake(f"--size {options.size} is too small; the network needs at least {MATTING.smallest}")
+        if options.size > LARGEST:
+            raise Mistake(f"--size {options.size} is too large; right would be at most {LARGEST}")
         self._matting = matting
         self._options = options
-        self._background = read_background(options.background, limit_megapixels) if options.background else None
+        self._background = (
+            read_background(options.background, limit_megapixels) if options.background is not None else None
+        )
 
     needed_pixels = None
     """All of them: the full-size colours guide the matte's edges, also where the matte alone is wanted."""
