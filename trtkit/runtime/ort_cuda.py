@@ -27,7 +27,7 @@ from trtkit.runtime.cuda_api import OutOfMemory
 from trtkit.runtime.first_replay import same_as_eager
 from trtkit.runtime.gpu import Place
 from trtkit.runtime.onnx_types import dynamic_as_none, numpy_dtype
-from trtkit.runtime.ort_form import Form, form_for
+from trtkit.runtime.ort_form import UNDONE_BY, Form, form_for
 from trtkit.runtime.process import immortalise
 from trtkit.runtime.shapes import Shapes, SymbolicShapes, input_profiles, resolve
 from trtkit.runtime.slots import Slot
@@ -85,8 +85,8 @@ class OrtCudaEngine:
             "arena_extend_strategy": "kSameAsRequested",
             "prefer_nhwc": "1" if nhwc else "0",
             # cuDNN's own first choice is 3 to 5 % quicker on an H200 than the default's, which measures nothing either.
-            # fuse_conv_bias would be quicker still, but compiles for seconds at every new shape, and for most of a
-            # second at every change of shapes (docs/benchmarks.md).
+            # fuse_conv_bias must stay off: what it compiles for one shape it unloads at the next one, and a graph that
+            # was captured with it then runs freed code (docs/benchmarks.md).
             "cudnn_conv_algo_search": "HEURISTIC",
             **(provider_options or {}),
         }
@@ -153,6 +153,7 @@ class OrtCudaEngine:
                 str(content) if isinstance(content, Path) else content,
                 settings,
                 providers=[(PROVIDER, options), "CPUExecutionProvider"],
+                disabled_optimizers=UNDONE_BY if self._form else (),
             )
         except Exception as error:
             if _is_out_of_memory(error):
