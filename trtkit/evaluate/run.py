@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -96,24 +96,36 @@ def _ensure(target: Target, precision: Precision | str) -> None:
 def _accuracy(
     target: Target, reference: Backend, others: dict[str, Loaded], images: ImageSet, progress: Progress
 ) -> dict[str, Summary]:
-    output = _first_output(target)
-    rows: dict[str, dict[str, dict[str, float]]] = {name: {} for name in others}
+    """Of each precision the summary of the output that differs most: a network is as good as its worst answer."""
+    outputs = _judged(target)
+    rows: dict[str, dict[str, dict[str, dict[str, float]]]] = {
+        name: {output.name: {} for output in outputs} for name in others
+    }
     for number, (name, pixels) in enumerate(zip(images.hashes, images.pixels(), strict=True)):
         arrays = target.model.sample_inputs(target.spec.name, [pixels], target.size)
-        wanted = reference.run(arrays)[output.name]
+        wanted = reference.run(arrays)
         for precision, one in others.items():
-            rows[precision][name] = accuracy.figures(output, wanted, one.backend.run(arrays)[output.name])
+            found = one.backend.run(arrays)
+            for output in outputs:
+                figures = accuracy.figures(output, wanted[output.name], found[output.name])
+                rows[precision][output.name][name] = figures
         progress("images", number + 1, len(images))
-    summaries = {precision: accuracy.summary(found) for precision, found in rows.items()}
-    if summaries and output.channels is not None:
-        _show_worst(target, reference, others, images, summaries, output)
+    summaries = {precision: _worst_of(of_outputs) for precision, of_outputs in rows.items()}
+    if summaries and outputs[0].channels is not None:
+        _show_worst(target, reference, others, images, summaries, outputs[0])
     return summaries
 
 
-def _first_output(target: Target) -> TensorSpec:
+def _judged(target: Target) -> list[TensorSpec]:
     """Maps of numbers are judged as numbers, also where they mean colours."""
-    output = target.spec.outputs[0]
-    return replace(output, channels=None) if target.spec.relative else output
+    outputs = target.spec.outputs
+    return [replace(output, channels=None) if target.spec.relative else output for output in outputs]
+
+
+def _worst_of(outputs: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Summary:
+    """Outputs of several scales are compared by shares of their largest values."""
+    summaries = [accuracy.summary(per_image) for per_image in outputs.values()]
+    return max(summaries, key=lambda one: one.figures.get("mae_percent", one.figures["mae"]))
 
 
 def _show_worst(

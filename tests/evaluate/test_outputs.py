@@ -1,0 +1,22 @@
+"""Networks of several outputs are judged by all of them."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from trtkit.calib.images import ImageSet
+from trtkit.evaluate.run import _accuracy
+from trtkit.models import get
+
+
+def test_the_output_that_differs_most_counts():
+    """RetinaFace gives boxes, scores and points: points that are off must not hide behind boxes that are right."""
+    network = get("hrn").network("retinaface")
+    exact = {tensor.name: np.ones((1, *tensor.shape[1:]), np.float32) for tensor in network.outputs}
+    points = network.outputs[-1].name
+    off = exact | {points: exact[points] * 1.25}
+    target = SimpleNamespace(spec=network, size=(1, 1), model=SimpleNamespace(sample_inputs=lambda *given: {}))
+    other = SimpleNamespace(backend=SimpleNamespace(run=lambda arrays: off))
+    images = ImageSet("photographs", {"one": "sum"}, lambda name: np.zeros((1, 1, 3), np.uint8))
+    found = _accuracy(target, SimpleNamespace(run=lambda arrays: exact), {"fp16": other}, images, lambda *given: None)
+    assert found["fp16"].figures["mae_percent"] == 25.0
