@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.hrn.crops import WINDOW, Bank, Step, crop, extent, five, moved
-from training.hrn.scenes import camera, cut, letterbox, paste, uniform
+from training.hrn.scenes import cut, letterbox, paste, sometimes, uniform
 from trtkit.models.hrn import find_faces, points68
 from trtkit.models.hrn.networks.retinaface import RetinaFace
 from trtkit.models.hrn.networks.s3fd import S3FD
@@ -96,7 +96,7 @@ class Find:
             points.append(moved(five(p.points68), scale, shift))
         mean = torch.tensor(find_faces.MEAN, device=device)[:, None, None]
         deviation = torch.tensor(find_faces.DEVIATION, device=device)[:, None, None]
-        seen = (camera(picture) - mean) / deviation
+        seen = (sometimes(picture) - mean) / deviation
         axis = (torch.arange(512, device=device) + 0.5 - 256).abs()
         shown = (axis < half[..., None]).float()
         seen = seen * (shown[:, 0, None, :] * shown[:, 1, :, None])[:, None]

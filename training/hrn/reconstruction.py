@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from training.hrn.crops import Bank, Step, five, moved
 from training.hrn.drawing import SIDE, project, rotation
-from training.hrn.scenes import camera, cut, paste, uniform
+from training.hrn.scenes import cut, paste, sometimes, uniform
 from trtkit.models.hrn.networks.recon import CoefficientNet
 
 _WIDTH = 1.6
@@ -40,8 +40,7 @@ class Reconstruct:
         solution = torch.linalg.pinv(lifted).float() @ upward
         scale = 102 / solution[:, :3].norm(dim=1).mean(1)
         shift = 112 - torch.stack([solution[:, 3, 0], 1 - solution[:, 3, 1]], 1) * scale[:, None]
-        clean = paste(bank.behind(batch, 224), p.rgba, scale, shift)
-        picture = torch.where(torch.rand(batch, 1, 1, 1, device=d.device) < 0.4, clean, camera(clean))
+        picture = sometimes(paste(bank.behind(batch, 224), p.rgba, scale, shift))
         flat = project(d.turned(d.shape(p.vector), p.vector) + p.vector[:, None, 254:257]) * (SIDE / 224)
         return cut(picture, 0.0, 0.15), p.vector, moved(flat, scale, shift)
 

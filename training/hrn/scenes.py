@@ -83,6 +83,12 @@ def camera(picture: Tensor) -> Tensor:
     return (picture.clamp(0, 1) * 255).round() / 255
 
 
+def sometimes(picture: Tensor, chance: float = 0.6) -> Tensor:
+    """`camera` for so many of the pictures; the others stay as sharp as they are drawn."""
+    taken = torch.rand(len(picture), 1, 1, 1, device=picture.device) < chance
+    return torch.where(taken, camera(picture), picture)
+
+
 def letterbox(count: int, device: torch.device) -> Tensor:
     """[N, 2], half the width and height of pictures of any shape whose longer side is brought to 512 pixels."""
     band = uniform(0, 0.45, count, device=device) * (torch.rand(count, device=device) < 0.75)
