@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from trtkit.artifacts import folder_of
 from trtkit.errors import Mistake
 from trtkit.models.served import ServedOption, Useful
+from trtkit.models.studied import Studied
 from trtkit.models.weights import one_file
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class NetworkSpec:
     rather than by grey levels."""
     parity: float = 1e-4
     """Where `relative`: the share by which the ONNX may differ from the source network anywhere."""
+    not_int8: str = ""
+    """Why engines.yaml states no INT8 for it, for people."""
 
     @property
     def unit(self) -> str:
@@ -175,6 +178,11 @@ class Model:
     """A result is several files rather than one picture."""
     stages: Mapping[str, str] = field(default_factory=dict)
     """Step of the pipeline → the coarse stage it belongs to, in order, where people should see them come."""
+
+    studied: Mapping[str, Studied] = field(default_factory=dict)
+    """Network → how it is calibrated and judged, where pictures and differences of numbers alone do not do."""
+    around: Around = field(default_factory=Around)
+    """What stands around the weights in use."""
 
     def network(self, name: str) -> NetworkSpec:
         return next(n for n in self.networks if n.name == name)

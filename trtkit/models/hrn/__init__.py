@@ -13,9 +13,12 @@ from trtkit.models.hrn.options import NEEDED, Options
 from trtkit.models.hrn.progress import STAGES
 from trtkit.models.served import ServedOption, Useful
 from trtkit.models.spec import Around, Model, take_options
+from trtkit.models.studied import Studied, Study
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.random import Generator
+    from numpy.typing import NDArray
     from torch import nn
 
     from trtkit.models.pipeline import Pipeline
@@ -57,6 +60,24 @@ def _needed(options: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ..
     return tuple(name for name in names if name in own or (name.startswith(f"{GRAPH.name}_") and output != "coeffs"))
 
 
+def _study(networks: Mapping[str, Backend], around: Around) -> Study:
+    from trtkit.models.hrn.study import open_study
+
+    return open_study(networks, around)
+
+
+def _fingerprint(around: Around) -> bytes:
+    from trtkit.models.hrn.study import fingerprint
+
+    return fingerprint(around)
+
+
+def _draw(dice: Generator, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    from trtkit.models.hrn.study import draw
+
+    return draw(dice, picture)
+
+
 MODEL = Model(
     name="hrn",
     title="3D face",
@@ -72,6 +93,15 @@ MODEL = Model(
     sides=(GRAPH,),
     several_files=True,
     stages=STAGES,
+    studied={
+        specs.RECON.name: Studied(
+            before=tuple(spec.name for spec in (specs.RETINAFACE, specs.LANDMARKS, specs.S3FD, specs.FAN)),
+            open=_study,
+            fingerprint=_fingerprint,
+            draw=_draw,
+            sought="a face that can be aligned",
+        )
+    },
     find_weights=file_of,
     useful=Useful("long", LONGEST),
     takes_weights="a folder such as the official snapshot, with pytorch_model.pt and the other networks' files",

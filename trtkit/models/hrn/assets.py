@@ -30,6 +30,7 @@ FILES = (
     "BBRegressorParam_r.mat",
 )
 SOURCE = "iic/cv_resnet50_face-reconstruction, revision v2.0.0-HRN"
+_READING = "reading a face model's .mat files"
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,30 @@ def synthetic() -> Assets:
     return Assets(model, five_of_68(lines).astype(np.float32), box_regressor())
 
 
-def load(folder: Path) -> Assets:
-    """Read `folder`, or `folder`/assets. Raises MissingComponent naming each missing file, Mistake naming a bad one."""
+def load(folder: Path, option: str = "--assets DIR") -> Assets:
+    """Read `folder`, or `folder`/assets. Raises MissingComponent naming each missing file, Mistake naming a bad one;
+    `option` is how another folder is named."""
+    standard, regressor = alignment(folder, option)
+    return Assets(_model(need("scipy.io", _READING), _place(folder, option)), standard, regressor)
+
+
+def alignment(folder: Path, option: str = "--assets DIR") -> tuple[Floats, BoxRegressor]:
+    """What faces are aligned by, read in no time: the standard face [5, 3] and the box. Raises as `load` does."""
+    matlab, place = need("scipy.io", _READING), _place(folder, option)
+    lines = _mat(matlab, place / "similarity_Lm3D_all.mat", lm=(68, 3))
+    params = _mat(matlab, place / "BBRegressorParam_r.mat", W1=(None, 10), B1=(None, 1), W2=(3, None), B2=(3, 1))
+    return five_of_68(lines["lm"]).astype(np.float32), BoxRegressor.of(params)
+
+
+def _place(folder: Path, option: str) -> Path:
     place = folder / "assets" if (folder / "assets").is_dir() else folder
     missing = [name for name in FILES if not (place / name).is_file()]
     if missing:
         raise MissingComponent(
             f"{place} does not hold {wanted_words(missing)}; get them with trtkit pull hrn, or name the folder that "
-            "has them with --assets DIR"
+            f"has them with {option}"
         )
-    matlab = need("scipy.io", "reading a face model's .mat files")
-    model = _model(matlab, place)
-    lines = _mat(matlab, place / "similarity_Lm3D_all.mat", lm=(68, 3))
-    params = _mat(matlab, place / "BBRegressorParam_r.mat", W1=(None, 10), B1=(None, 1), W2=(3, None), B2=(3, 1))
-    return Assets(model, five_of_68(lines["lm"]).astype(np.float32), BoxRegressor.of(params))
+    return place
 
 
 def _model(matlab: Any, place: Path) -> FaceModel:

@@ -18,6 +18,8 @@ from trtkit.models.spec import Around, take_options
 from trtkit.optional import need
 from trtkit.runtime.backend import Backend
 
+OPTION = "--assets DIR"
+
 
 def open_pipeline(
     networks: Mapping[str, Backend], options: Mapping[str, Any], _limit_megapixels: float, around: Around
@@ -32,20 +34,26 @@ def open_pipeline(
     return FaceReconstruction(networks, find_assets(taken, around), taken, masks=masks)
 
 
-def find_assets(options: Options, around: Around) -> Assets:
-    """--assets, else the files beside the weights, else those of the pulled snapshot; the synthetic set for the
-    networks in the package, which know no other."""
+def find_assets(options: Options, around: Around, option: str = OPTION) -> Assets:
+    """The face model that belongs to the networks; `option` is how people name its folder."""
+    folder = find_folder(options, around, option)
+    return assets.synthetic() if folder is None else assets.load(folder, option)
+
+
+def find_folder(options: Options, around: Around, option: str = OPTION) -> Path | None:
+    """The one of --assets, else that of the weights, else the pulled snapshot's; None, which is the synthetic set, for
+    the networks in the package, which know no other. Raises MissingComponent where there is none."""
     if options.assets is not None:
-        return assets.load(Path(options.assets))
+        return Path(options.assets)
     if around.kind == "embedded":
-        return assets.synthetic()
+        return None
     if around.folder is not None:
-        return assets.load(around.folder)
+        return around.folder
     wanted = official("hrn")
     snapshot = places.find(places.cache_root(None), wanted)
     if snapshot is None:
         raise MissingComponent(
             f"the face model of 3D Face HRN is missing: {assets.wanted_words()}; get it with trtkit pull "
-            "hrn, or name the folder that has it with --assets DIR"
+            f"hrn, or name the folder that has it with {option}"
         )
-    return assets.load(snapshot)
+    return snapshot

@@ -50,6 +50,7 @@ def _with_around(model: Model, root: Path, config: Config, kind: str, files: Pat
     records = {side.name: chain_file.read(folder, chain_file.name_of(side.name)) for side in model.sides}
     sides = {name: record for name, record in records.items() if record is not None and record.weights.kind == kind}
     copied = {name: folder / name for name in model.side_files if kind != "embedded" and (folder / name).is_file()}
+    around = Around(kind, files, {}, copied)
 
     def open_pipeline(networks: Mapping[str, Backend], options: Mapping[str, Any], limit_megapixels: float) -> Pipeline:
         # A pipeline that runs without a side graph is opened without its networks.
@@ -58,7 +59,7 @@ def _with_around(model: Model, root: Path, config: Config, kind: str, files: Pat
             for name, side in sides.items()
             if side.networks.keys() <= networks.keys()
         }
-        return opener(networks, options, limit_megapixels, Around(kind, files, chains, copied))
+        return opener(networks, options, limit_megapixels, replace(around, chains=chains))
 
     def sample_inputs(network: str, photographs: list[np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
         for side in sides.values():
@@ -68,6 +69,7 @@ def _with_around(model: Model, root: Path, config: Config, kind: str, files: Pat
 
     specs = [_spec(name, network) for side in sides.values() for name, network in side.networks.items()]
     made = replace(model, networks=(*model.networks, *specs), sample_inputs=sample_inputs, open_pipeline=open_pipeline)
+    made = replace(made, around=around)
     for side in sides.values():
         config = _with_networks(config, side)
     return made, config
