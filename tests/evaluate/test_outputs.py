@@ -20,3 +20,12 @@ def test_the_output_that_differs_most_counts():
     images = ImageSet("photographs", {"one": "sum"}, lambda name: np.zeros((1, 1, 3), np.uint8))
     found = _accuracy(target, SimpleNamespace(run=lambda arrays: exact), {"fp16": other}, images, lambda *given: None)
     assert found["fp16"].figures["mae_percent"] == 25.0
+
+
+def test_limit_counts_for_the_photographs_that_ship_too(calibrated, trtkit, config_file):
+    answer = trtkit(
+        "evaluate", "cv_unet", "--precision", "fp16", "--limit", 2, "--backend", "cpu", "--artifacts", calibrated.root,
+        "--config", config_file,
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    assert ", 2 images, timed at" in " ".join(answer.out.split())

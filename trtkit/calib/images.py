@@ -77,12 +77,14 @@ def drawn(limit: int | None) -> ImageSet:
     return ImageSet("drawn", hashes, lambda name: drawing.portrait(numbers[name]))
 
 
-def shipped() -> ImageSet:
-    """scikit-image's photographs, among them a portrait: what exports are checked on, and nothing is calibrated on."""
+def shipped(limit: int | None = None) -> ImageSet:
+    """scikit-image's photographs, among them a portrait, at most `limit` of them: what exports are checked on, and
+    nothing is calibrated on."""
     from trtkit.export.photographs import photographs
 
     pictures = {f"photograph-{number}": pixels for number, pixels in enumerate(photographs())}
-    hashes = {name: hashlib.sha256(pixels.tobytes()).hexdigest() for name, pixels in pictures.items()}
+    names = evenly(list(pictures), limit or len(pictures))
+    hashes = {name: hashlib.sha256(pictures[name].tobytes()).hexdigest() for name in names}
     return ImageSet("photographs", hashes, lambda name: pictures[name])
 
 

@@ -36,7 +36,7 @@ def show(
     """Raises the first network's error; the records of the networks before it are kept."""
     precisions = parse_precisions(precision)
     made = ready(model, style, weights, root, configuration.load(config))
-    pictures = images.from_folder(folder, limit) if folder else images.shipped()
+    pictures = images.from_folder(folder, limit) if folder else images.shipped(limit)
     printer = console()
     printer.print(f"{made.model.folder}: {made.sentence}")
     for spec in made.model.networks:
