@@ -67,3 +67,9 @@ def test_a_tensorrt_engine_names_its_own_extra():
 def test_an_onnx_manifest_is_not_judged_as_an_engine():
     with pytest.raises(Mistake, match="of kind 'onnx'"):
         judge_engine(engine(kind="onnx"), "8.6", {})
+
+
+def test_the_mending_command_names_the_style():
+    styled = engine().model_copy(update={"model": "dct_net", "style": "anime"})
+    with pytest.raises(CheckFailed, match=r"run: trtkit build dct_net --style anime --gpu sm75 --precision fp16$"):
+        judge_engine(styled, "7.5", {"tensorrt-rtx": "1.7.1.116"})

@@ -41,4 +41,5 @@ def _mending(manifest: Manifest, wanted: str, maker: str, capability: str | None
     if installed is None and capability == wanted:
         extra = {"tensorrt-rtx": "rtx"}.get(maker, maker)
         return f"run: pip install 'trtkit[{extra}]'"
-    return f"run: trtkit build {manifest.model} --gpu {sm(capability)} --precision {manifest.precision}"
+    name = f"{manifest.model} --style {manifest.style}" if manifest.style else manifest.model
+    return f"run: trtkit build {name} --gpu {sm(capability)} --precision {manifest.precision}"

@@ -40,7 +40,8 @@ def verify(files: list[Path]) -> int:
             record = manifest.read_verified(file)
             here = local_capabilities()
             if record.kind == "engine" and here:
-                judge_engine(record, here[0], installed_versions())
+                wanted = record.made_for.compute_capability
+                judge_engine(record, wanted if wanted in here else here[0], installed_versions())
             judged = (
                 "" if record.kind == "onnx" or here else " (hash and manifest; there is no GPU here to judge it for)"
             )
