@@ -1,12 +1,14 @@
 """Exports of a real checkpoint on real photographs; the network is small, everything else is the real thing."""
 
+import shutil
+
 import numpy as np
 import onnx
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from trtkit import config, manifest, models
+from trtkit import artifacts, config, manifest, models
 from trtkit.errors import CheckFailed, Mistake
 from trtkit.export import run
 from trtkit.export.parity import BATCHES, SIZES
@@ -85,21 +87,28 @@ def test_two_exports_are_byte_identical(exported, precision, tmp_path, checkpoin
     assert again.manifest.build_key == exported[precision].manifest.build_key
 
 
-def test_what_is_up_to_date_is_not_made_again_and_force_makes_it(tmp_path, checkpoint):
-    first = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint)
+@pytest.fixture
+def fp32(exported, tmp_path):
+    """The FP32 form alone, copied under tmp_path."""
+    path = artifacts.onnx_path(tmp_path, "cv_unet", "matting", "fp32")
+    path.parent.mkdir()
+    for source in (exported["fp32"].path, manifest.path_of(exported["fp32"].path)):
+        shutil.copy(source, path.parent)
+    return path
+
+
+def test_what_is_up_to_date_is_not_made_again_and_force_makes_it(exported, fp32, tmp_path, checkpoint):
     second = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint)
     forced = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint, force=True)
-    assert (first.made, second.made, forced.made) == (True, False, True)
+    assert (exported["fp32"].made, second.made, forced.made) == (True, False, True)
 
 
-def test_a_damaged_artifact_is_made_again(tmp_path, checkpoint):
-    first = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint)
-    first.path.write_bytes(first.path.read_bytes()[:-1])
+def test_a_damaged_artifact_is_made_again(fp32, tmp_path, checkpoint):
+    fp32.write_bytes(fp32.read_bytes()[:-1])
     assert run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint).made
 
 
-def test_other_weights_are_another_export(tmp_path, checkpoint):
-    run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint)
+def test_other_weights_are_another_export(fp32, tmp_path, checkpoint):
     state = load_file(checkpoint)
     state["head.bias"] += 0.5
     save_file(state, tmp_path / "other.safetensors")
@@ -119,9 +128,8 @@ def test_the_embedded_network_needs_no_torch_and_is_what_torch_exports(tmp_path)
     assert unpacked.manifest.came_out.sha256 == through_torch.manifest.came_out.sha256
 
 
-def test_a_build_starts_from_the_users_export_once_there_is_one(tmp_path, checkpoint):
-    mine = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint)
-    assert run.ensure(MODEL, SPEC, "fp32", tmp_path, config.load()).manifest == mine.manifest
+def test_a_build_starts_from_the_users_export_once_there_is_one(exported, fp32, tmp_path):
+    assert run.ensure(MODEL, SPEC, "fp32", tmp_path, config.load()).manifest == exported["fp32"].manifest
     assert manifest.read(run.ensure(MODEL, SPEC, "fp16", tmp_path, config.load()).path).made_of.weights.kind == "file"
 
 
