@@ -25,7 +25,7 @@ def photographs(folder: Path | None = None, limit: int = 3) -> list[np.ndarray]:
         return [getattr(data, name)() for name in _SHIPPED[:limit]]
     if not folder.is_dir():
         raise Mistake(f"--images {folder} is not a folder; name a folder of photographs")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)[:limit]
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())[:limit]
     if not files:
         raise Mistake(f"--images {folder} holds no photograph ({', '.join(sorted(SUFFIXES))})")
     from trtkit.models.imaging.decode import decode

@@ -102,9 +102,16 @@ def _given_weights(model: Model, spec: NetworkSpec, given: Path) -> Weights:
 
 
 def _embedded_but_old(path: Path, model: Model, spec: NetworkSpec) -> bool:
-    """True if the artifact came from embedded weights that another trtkit version shipped."""
-    record = manifest.read(path).made_of.weights
-    return record.kind == "embedded" and record.sha256 != embedded_weights(model, spec).sha256
+    """True if the artifact came from embedded weights that another trtkit version shipped, or in another form."""
+    record = manifest.read(path)
+    if record.made_of.weights.kind != "embedded":
+        return False
+    shipped = manifest.read(model.embedded_onnx(spec.name))
+    return (record.made_of.weights.sha256, _form(record)) != (shipped.made_of.weights.sha256, _form(shipped))
+
+
+def _form(record: Manifest) -> int | None:
+    return record.made_with.flags.get("form")
 
 
 def _unpack_embedded(model: Model, spec: NetworkSpec, path: Path) -> Exported:

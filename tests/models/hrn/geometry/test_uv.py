@@ -57,9 +57,10 @@ def test_map_is_made_once_and_a_damaged_one_again(model, tmp_path, monkeypatch):
         kept = uv_map.cached(model.uvs, model.uv_triangles, tmp_path, 16)
     np.testing.assert_array_equal(kept.corners, made.corners)
     np.testing.assert_array_equal(kept.weights, made.weights)
-    file.write_bytes(file.read_bytes()[:100])
-    again = uv_map.cached(model.uvs, model.uv_triangles, tmp_path, 16)
-    np.testing.assert_array_equal(again.weights, made.weights)
+    for damaged in (file.read_bytes()[:100], b""):
+        file.write_bytes(damaged)
+        again = uv_map.cached(model.uvs, model.uv_triangles, tmp_path, 16)
+        np.testing.assert_array_equal(again.weights, made.weights)
     uv_map.cached(model.uvs + np.float32(0.01), model.uv_triangles, tmp_path, 16)
     assert len(list(tmp_path.iterdir())) == 2, "another mesh has another file"
 
