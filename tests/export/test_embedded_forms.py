@@ -1,4 +1,4 @@
-"""The networks in the package under an artifacts folder that an older trtkit left, and what a folder of photographs is."""
+"""The networks in the package under a folder that an older trtkit left, and what a folder of photographs is."""
 
 import json
 
