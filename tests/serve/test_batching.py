@@ -48,12 +48,12 @@ class Held:
 
 @pytest.fixture
 def batcher(network) -> Iterator[Callable[..., Batcher]]:
-    """batcher(max_batch, slots=…, profiles=…): on the network with hands on it."""
+    """batcher(max_batch, slots=…, profiles=…, pixels=…): on the network with hands on it."""
     opened: list[Batcher] = []
 
-    def make(max_batch: int, slots: int = 1, profiles: tuple = ()) -> Batcher:
+    def make(max_batch: int, slots: int = 1, profiles: tuple = (), pixels: int | None = None) -> Batcher:
         network.slots, network.profiles = slots, profiles
-        opened.append(Batcher("m/n", [network], max_batch, 0.0, Breaker(5, 1), image()))
+        opened.append(Batcher("m/n", [network], max_batch, 0.0, Breaker(5, 1), image(), pixels))
         return opened[0]
 
     yield make
@@ -103,6 +103,21 @@ def test_a_batch_is_no_larger_than_the_profile_of_its_shape(network, batcher):
     for future in futures:
         future.result(20)
     assert sorted(network.batches) == [1, 1, 2, 3]
+
+
+def test_all_rows_of_a_run_together_have_no_more_pixels_than_the_memory_is_good_for(network, batcher):
+    made, held = batcher(8, pixels=40), Held(network)
+    seen: list[int] = []
+    futures = [made.submit(image())]
+    eventually(lambda: held.entered == 1)
+    futures += [made.submit(image(side)) for side in (4, 4, 4, 6, 6, 10)]
+    futures.append(made.submit({"image": np.zeros((5, 4, 4, 3), np.uint8)}))
+    network.before = lambda arrays: seen.append(arrays["image"][..., 0].size)
+    held.release.set()
+    for future in futures:
+        future.result(20)
+    assert sorted(seen) == [16, 16, 32, 32, 32, 36, 36, 100], "one that is larger by itself runs alone"
+    assert sum(network.batches) == 12
 
 
 def test_pictures_that_are_held_are_as_many_as_keep_the_backend_busy(batcher):

@@ -8,6 +8,7 @@ import pytest
 
 from trtkit import models
 from trtkit.errors import Mistake
+from trtkit.models.dct_net.tiles import BYTES_PER_PIXEL, DEFAULT_MEMORY, RESERVED
 from trtkit.models.served import parse_options
 from trtkit.report.serving import Wish, sources
 from trtkit.serve.limits import Limits
@@ -72,6 +73,16 @@ def test_batches_are_as_large_as_the_backend_has_use_for_or_as_was_said(tiny_roo
         service = open_service(sources(wish(tiny_root, "cv_unet")), "cpu", [0], Limits(workers=1), max_batch=given)
         assert service.models["cv_unet"].networks["matting"].max_batch == most
         service.close()
+
+
+def test_requests_to_dct_net_share_one_memory_budget_on_a_cpu(tmp_path, in_empty_folder):
+    wanted = sources(wish(tmp_path, "dct_net"))
+    service = open_service(wanted, "cpu", [0], Limits(workers=1), max_batch=8)
+    network = service.models["dct_net"].networks["background"]
+    rows = {side: network._most((("image", (side, side, 3)),)) for side in (256, 736, 1104, 1536)}
+    service.close()
+    assert rows == {256: 8, 736: 4, 1104: 2, 1536: 1}
+    assert all(RESERVED + count * side**2 * BYTES_PER_PIXEL <= DEFAULT_MEMORY for side, count in rows.items())
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,9 @@ class NetworkSpec:
     rather than by grey levels."""
     parity: float = 1e-4
     """Where `relative`: the share by which the ONNX may differ from the source network anywhere."""
+    pixels_at_once: int | None = None
+    """Pixels of one run on the CPU, those of all rows together, where the pipeline bounds its memory by them: a server
+    joins no more of them into a batch."""
     not_int8: str = ""
     """Why engines.yaml states no INT8 for it, for people."""
 

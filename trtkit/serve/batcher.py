@@ -8,6 +8,7 @@ when nobody else is on the way: the server announces a request when it accepts i
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -67,8 +68,10 @@ class Batcher:
         max_delay: float,
         breaker: Breaker,
         trial: Mapping[str, np.ndarray],
+        most_pixels: int | None = None,
     ) -> None:
-        """`title` is 'MODEL/NETWORK', for people; `max_delay` in seconds; `trial` is a small input for trial runs."""
+        """`title` is 'MODEL/NETWORK', for people; `max_delay` in seconds; `trial` is a small input for trial runs;
+        `most_pixels`: of images [N, H, W, C], those of all rows of a run together, though one row may always run."""
         first = backends[0]
         self.title, self.name, self.device = title, first.name, first.device
         self.inputs, self.outputs = first.inputs, first.outputs
@@ -79,6 +82,7 @@ class Batcher:
         self.counts = NetworkCounts()
         self._backends = tuple(backends)
         self._delay = max_delay
+        self._most_pixels = most_pixels
         self._trial = dict(trial)
         self._allowed = self.max_batch  # fewer after the memory ran out
         self._good_runs = 0
@@ -165,13 +169,18 @@ class Batcher:
             backend.close()
 
     def _most(self, fit: tuple[tuple[str, tuple[int, ...]], ...]) -> int:
-        """Rows of one run: a backend with profiles may take fewer of a large shape than of a small one."""
+        """Rows of one run: a backend with profiles may take fewer of a large shape than of a small one, and a CPU's
+        memory holds fewer."""
         admitted = [
             min(profile[name].max[0] for name, _ in fit)
             for profile in self.profiles
             if all(profile[name].admits((profile[name].max[0], *shape)) for name, shape in fit)
         ]
-        return min(self.max_batch, max(admitted, default=self.max_batch))
+        most = min(self.max_batch, max(admitted, default=self.max_batch))
+        if self._most_pixels is None:
+            return most
+        largest = max(math.prod(shape[:2]) for _, shape in fit)
+        return max(1, min(most, self._most_pixels // max(1, largest)))
 
     def _forget(self, ticket: Ticket) -> None:
         if self in ticket.announced:
@@ -274,7 +283,7 @@ class Batcher:
     def _serve(self, backend: Backend, batch: list[_Entry]) -> None:
         began = time.monotonic_ns()
         try:
-            outputs = self._run(backend, _joined(batch))
+            outputs = self._run(backend, _joined(batch), batch[0].most)
         except Exception as error:
             if not isinstance(error, Mistake):
                 log.error("%s: a run of %d failed: %s", self.title, sum(e.rows for e in batch), error)
@@ -292,13 +301,13 @@ class Batcher:
             alone = len(batch) == 1
             entry.future.set_result(outputs if alone else {name: array[part] for name, array in outputs.items()})
 
-    def _run(self, backend: Backend, arrays: Mapping[str, np.ndarray]) -> Arrays:
-        """One run, or several where the memory holds no more at once."""
+    def _run(self, backend: Backend, arrays: Mapping[str, np.ndarray], most: int) -> Arrays:
+        """One run, or several where the memory holds no more at once; `most` rows have this shape at most."""
         rows = len(next(iter(arrays.values()))) if self.max_batch > 1 else 1
         parts: list[Arrays] = []
         done = 0
         while done < rows:
-            size = min(self._allowed, rows - done)
+            size = min(self._allowed, most, rows - done)
             part = arrays if size == rows else {name: array[done : done + size] for name, array in arrays.items()}
             began = time.monotonic_ns()
             try:

@@ -134,7 +134,9 @@ def open_batcher(
         backend.run(trial)
         _warm_batches(backend, most)
     breaker = Breaker(limits.failures, limits.cool_down)
-    return Batcher(title, backends, most, batching.max_delay_ms / 1000, breaker, trial)
+    # On a GPU the profiles bound it.
+    pixels = network.pixels_at_once if backends[0].name == "cpu" else None
+    return Batcher(title, backends, most, batching.max_delay_ms / 1000, breaker, trial, pixels)
 
 
 def _warm_batches(backend: Backend, most: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trtkit.models.dct_net.tiles import DEFAULT_MEMORY, largest_area
 from trtkit.models.dct_net.weights import find_weights
 from trtkit.models.served import ServedOption, Useful
 from trtkit.models.spec import Around, Model, NetworkSpec, SideGraph, TensorSpec
@@ -40,6 +41,7 @@ BACKGROUND = NetworkSpec(
     keep_fp32=_KEEP_FP32,
     smallest=16,
     multiple_of=4,
+    pixels_at_once=largest_area(DEFAULT_MEMORY),
 )
 
 HEAD = NetworkSpec(
