@@ -44,7 +44,7 @@ def test_gpus_without_a_builder_are_told_what_serves_them(trtkit, in_empty_folde
     answer = trtkit("build", "cv_unet", "--gpu", "v100", "--gpu", "h200")
     assert answer.code == 0
     assert answer.out.count("served by onnxruntime") == 2
-    assert "v100 (NVIDIA V100) is served by the ONNX file itself on onnxruntime-gpu" in answer.out
+    assert "v100 (NVIDIA V100) is served by the ONNX file itself on onnxruntime-gpu" in answer.err
     assert (in_empty_folder / "artifacts" / "cv_unet" / "matting.fp16.onnx").is_file()
 
 

@@ -42,7 +42,7 @@ def test_transparency_is_compared_over_grey(trtkit, in_empty_folder):
     Image.fromarray(np.full((20, 20, 3), 128, np.uint8)).save("b.png")
     answer = trtkit("compare", "a.png", "b.png")
     assert "equal in every pixel" in answer.out
-    assert "transparent parts were compared over mid grey" in answer.out
+    assert "transparent parts were compared over mid grey" in answer.err
 
 
 @pytest.mark.parametrize(

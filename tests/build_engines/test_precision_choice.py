@@ -132,6 +132,6 @@ def test_build_auto_says_what_it_chose(calibrated, config_file, trtkit):
         "build", "cv_unet", "--gpu", "a10", "--precision", "auto", "--out", calibrated.root, "--config", config_file
     )
     assert answer.code == 0, answer.err
-    said = " ".join(answer.out.split())
+    said = " ".join(answer.err.split())
     assert "cv_unet/matting for a10: FP16; INT8 was not measured, since that GPU is not in this machine" in said
     assert (calibrated.root / "cv_unet" / "matting.fp16.sm86.tensorrt-rtx.engine").is_file()

@@ -258,7 +258,11 @@ def test_one_image_is_allowed_and_said_to_be_too_few(target, photographs, trtkit
     assert len(done.scales.key.images) == 1
     answer = trtkit("calibrate", "cv_unet", "--images", photographs, "--limit", 1, "--out", target.root)
     assert answer.code == 0, answer.err
-    assert "one image is no calibration" in answer.out
+    assert "one image is no calibration" in answer.err
+    assert [line.split("  ")[0] for line in answer.out.splitlines()[:2]] == [
+        str(target.scales),
+        str(target.onnx("int8")),
+    ]
 
 
 def test_an_image_that_does_not_decode_is_named(target, photographs, tmp_path):

@@ -22,7 +22,9 @@ def test_the_three_precisions_stand_side_by_side_with_accuracy_and_speed(calibra
         assert column in header
     assert "the reference" in answer.out
     assert "in 9 interleaved rounds" in answer.out
-    assert "says nothing about a TensorRT engine's" in answer.out
+    assert "says nothing about a TensorRT engine's" in answer.err
+    assert "weights of your own" in answer.err
+    assert not any(remark in answer.out for remark in ("note:", "weights of your own"))
     (record,) = measured.read(calibrated.evaluation)
     assert list(record.forms) == ALL
     assert all(form.seconds > 0 for form in record.forms.values())

@@ -100,14 +100,14 @@ def test_cv_unet_from_the_hub_to_the_picture(trtkit, pulled, picture, small_port
     folder = pulled("cv_unet")
     exported = trtkit("export", "cv_unet")
     assert exported.code == 0, exported.err
-    assert f"official weights iic/cv_unet_image-matting master from {folder}" in exported.out
+    assert f"official weights iic/cv_unet_image-matting master from {folder}" in exported.err
     assert "networks: coarse, refine" in exported.out
     built = trtkit("build", "cv_unet", "--gpu", "a10", "--gpu", "t4")
     assert built.code == 0, built.err
     assert built.out.count("6/6") == 4
     done = trtkit("infer", "photo.png")
     assert done.code == 0, done.err
-    assert "official weights" in done.out
+    assert "official weights" in done.err
     found = cv2.cvtColor(cv2.imread("photo.cutout.png", cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
     feed = [{"input_image": small_portrait.astype(np.float32)}]
     wanted = tensorflow_python.run(folder / "tf_graph.pb", feed, ["output_png"], [], str(tf_python))[0]["output_png"]
@@ -119,7 +119,7 @@ def test_infer_alone_imports_what_was_pulled(trtkit, pulled, picture):
     pulled("cv_unet")
     first = trtkit("infer", "photo.png")
     assert first.code == 0, first.err
-    assert "official weights" in first.out
+    assert "official weights" in first.err
     # From here on neither the snapshot nor TensorFlow is asked again.
     second = trtkit("infer", "photo.png", "--weights", "official")
     assert second.code == 0, second.err
@@ -134,7 +134,7 @@ def test_a_pulled_snapshot_without_tensorflow_is_said_and_not_passed_over(trtkit
     assert "--weights embedded" in answer.err
     done = trtkit("infer", "photo.png", "--weights", "embedded")
     assert done.code == 0, done.err
-    assert "embedded weights, as --weights says" in done.out
+    assert "embedded weights, as --weights says" in done.err
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_dct_net_from_the_hub_to_the_picture(trtkit, pulled, two_faces, snapshot
     folder = pulled("dct_net")
     exported = trtkit("export", "dct_net")
     assert exported.code == 0, exported.err
-    assert f"official weights iic/cv_unet_person-image-cartoon_compound-models master from {folder}" in exported.out
+    assert f"official weights iic/cv_unet_person-image-cartoon_compound-models master from {folder}" in exported.err
     for name in ("detector", "keypoints"):
         assert f"artifacts/dct_net/{name}.chain.json  {name}.pb  at most" in exported.out
     built = trtkit("build", "dct_net", "--gpu", "a10")
@@ -193,15 +193,15 @@ def test_dct_net_from_the_hub_to_the_picture(trtkit, pulled, two_faces, snapshot
     shutil.rmtree(folder)
     done = trtkit("infer", "faces.png", "--model", "dct_net", "--backend", "cpu")
     assert done.code == 0, done.err
-    assert "official weights" in done.out
-    assert "faces by the official detector and its 68 points" in done.out
-    assert "heads blended by artifacts/dct_net/alpha.jpg" in done.out
+    assert "official weights" in done.err
+    assert "faces by the official detector and its 68 points" in done.err
+    assert "heads blended by artifacts/dct_net/alpha.jpg" in done.err
     found = cv2.imread("faces.cartoon.png")[..., ::-1]
     wanted = _by_tensorflow(two_faces, snapshots["dct_net"], tmp_path, tf_python)
     assert np.abs(found.astype(int) - wanted).max() <= 1
     plain = trtkit("infer", "faces.png", "--model", "dct_net", "--backend", "cpu", "--no-faces", "-o", "plain.png")
     assert plain.code == 0, plain.err
-    assert "faces" not in plain.out.replace("faces.png", "")
+    assert "faces" not in (plain.out + plain.err).replace("faces.png", "")
     apart = np.abs(cv2.imread("plain.png")[..., ::-1].astype(int) - found).max(axis=2)
     assert (apart > 8).mean() > 0.05, "heads were drawn"
 
@@ -213,23 +213,23 @@ def test_pulled_face_graphs_without_tensorflow_are_said_with_what_mends_it(
     monkeypatch.delenv("TRTKIT_TF_PYTHON")
     exported = trtkit("export", "dct_net")
     assert exported.code == 0, exported.err
-    said = " ".join(exported.out.split())
+    said = " ".join(exported.err.split())
     assert "detector.pb was not imported, so faces are found by OpenCV's Haar cascade" in said
     assert "pip install 'trtkit[tf]'" in said
     assert "then run: trtkit export dct_net" in said
     done = trtkit("infer", "faces.png", "--model", "dct_net")
     assert done.code == 0, done.err
     assert (
-        "faces by OpenCV's Haar cascade: the official detector.pb and keypoints.pb have not been imported" in done.out
+        "faces by OpenCV's Haar cascade: the official detector.pb and keypoints.pb have not been imported" in done.err
     )
     monkeypatch.setenv("TRTKIT_TF_PYTHON", str(tf_python))
     assert trtkit("export", "dct_net").code == 0
-    assert "faces by the official detector" in trtkit("infer", "faces.png", "--model", "dct_net").out
+    assert "faces by the official detector" in trtkit("infer", "faces.png", "--model", "dct_net").err
     # Other weights have neither its detector nor its mask.
     embedded = trtkit("infer", "faces.png", "--model", "dct_net", "--weights", "embedded")
     assert embedded.code == 0, embedded.err
-    assert "faces by OpenCV's Haar cascade: the embedded weights have no detector of their own" in embedded.out
-    assert "heads blended by" not in embedded.out
+    assert "faces by OpenCV's Haar cascade: the embedded weights have no detector of their own" in embedded.err
+    assert "heads blended by" not in embedded.err
     assert trtkit("export", "dct_net", "--weights", "embedded").code == 0
     left = {path.name for path in Path("artifacts/dct_net").iterdir()}
     assert not left & {"alpha.jpg", "detector.chain.json", "keypoints.chain.json"}
@@ -239,7 +239,7 @@ def test_without_a_snapshot_it_is_the_embedded_weights_and_said(trtkit, picture,
     monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "nothing"))
     done = trtkit("infer", "photo.png")
     assert done.code == 0, done.err
-    assert "embedded weights; no official snapshot has been pulled" in done.out
+    assert "embedded weights; no official snapshot has been pulled" in done.err
     missing = trtkit("infer", "photo.png", "--weights", "official")
     assert missing.code == 2
     assert "get it with: trtkit pull cv_unet" in missing.err
@@ -252,8 +252,8 @@ def test_half_a_snapshot_is_never_used(trtkit, pulled, picture):
     (folder / record.NAME).unlink()
     done = trtkit("infer", "photo.png")
     assert done.code == 0, done.err
-    assert f"embedded weights; the snapshot in {folder} has not been checked" in done.out
-    assert "trtkit pull cv_unet" in done.out
+    assert f"embedded weights; the snapshot in {folder} has not been checked" in done.err
+    assert "trtkit pull cv_unet" in done.err
 
 
 def test_a_file_that_changed_since_the_pull_is_not_used(trtkit, pulled, picture):
@@ -289,4 +289,4 @@ def test_a_users_own_export_is_not_replaced_by_what_was_pulled(trtkit, pulled, p
     mine.write_bytes(snapshots["cv_unet"]["tf_graph.pb"])
     assert trtkit("export", "cv_unet", "--weights", mine).code == 0
     pulled("cv_unet")
-    assert "weights of your own" in trtkit("infer", "photo.png").out
+    assert "weights of your own" in trtkit("infer", "photo.png").err

@@ -64,7 +64,7 @@ def test_hrn_from_the_hub_to_the_mesh(trtkit, pull, snapshot, picture, tf_python
 
     exported = trtkit("export", "hrn")
     assert exported.code == 0, exported.err
-    assert f"official weights iic/cv_resnet50_face-reconstruction v2.0.0-HRN from {folder}" in exported.out
+    assert f"official weights iic/cv_resnet50_face-reconstruction v2.0.0-HRN from {folder}" in exported.err
     assert "networks: segment_face_core" in exported.out
     assert exported.out.count("of the largest value from its source network") == 8
 
@@ -75,8 +75,8 @@ def test_hrn_from_the_hub_to_the_mesh(trtkit, pull, snapshot, picture, tf_python
 
     done = trtkit("infer", "face.png", "-m", "hrn")
     assert done.code == 0, done.out + done.err
-    assert "official weights" in done.out
-    assert "face mask: segment_face.pb, imported" in done.out.replace("\n", " ")
+    assert "official weights" in done.err
+    assert "face mask: segment_face.pb, imported" in done.err.replace("\n", " ")
     assert len(trimesh.load("face.face.glb", process=False).geometry["face"].vertices) == 3705
     # Neither the hub nor TensorFlow is asked again.
     monkeypatch.delenv("TRTKIT_TF_PYTHON")

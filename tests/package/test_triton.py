@@ -174,7 +174,7 @@ def test_package_json_has_every_files_sum(packaged, engine):
 def test_a_gpu_without_tensorrt_serves_from_the_onnx_and_that_is_said(packaged):
     answer, out = packaged("cv_unet", "--gpu", "v100")
     assert answer.code == 0, answer.err
-    assert "v100: no TensorRT for it, so it serves from onnxruntime/" in " ".join(answer.out.split())
+    assert "v100: no TensorRT for it, so it serves from onnxruntime/" in " ".join(answer.err.split())
     assert not (out / "tensorrt").exists()
 
 
@@ -182,7 +182,7 @@ def test_rtx_engines_are_left_out_and_that_is_said(packaged, engine):
     engine("8.6", builder="tensorrt-rtx")
     answer, out = packaged("cv_unet")
     assert "TensorRT-RTX engines are left out (1, such as matting.fp16.sm86.tensorrt-rtx.engine)" in " ".join(
-        answer.out.split()
+        answer.err.split()
     )
     assert not (out / "tensorrt").exists()
 

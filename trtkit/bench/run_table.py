@@ -13,8 +13,6 @@ from trtkit.runtime.slots import mib
 
 def render(report: Report, printer: Console) -> None:
     printer.print(f"{report.settings.model}/{report.network}, on {report.device}")
-    for note in report.notes:
-        printer.print(f"note: {note}")
     _steps(report, printer)
     _throughput(report, printer)
     if OURS in report.files:

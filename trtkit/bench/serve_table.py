@@ -15,8 +15,6 @@ def render(report: Report, printer: Console) -> None:
     settings = report.settings
     sizes = ", ".join(f"{width}x{height}" for height, width in report.pictures)
     printer.print(f"{settings.model} on {report.device}; {report.host}; JPEGs of {sizes}")
-    for note in report.notes:
-        printer.print(f"note: {note}")
     _lone(report, printer)
     _many(report, printer)
     _gain(report, printer)

@@ -8,7 +8,7 @@ from typing import Any
 
 from trtkit.bench import chart, host, run, run_table, serve, serve_chart, serve_table
 from trtkit.files import check_writable, write_whole
-from trtkit.report.console import console
+from trtkit.report.console import console, remarks
 
 
 def show_host(photo: Path | None, rounds: int, json_file: Path | None) -> None:
@@ -21,6 +21,7 @@ def show_host(photo: Path | None, rounds: int, json_file: Path | None) -> None:
 def show_run(settings: run.Settings, json_file: Path | None, chart_file: Path | None) -> None:
     _check(json_file, chart_file)
     report = run.bench_run(settings)
+    _note(report.notes)
     run_table.render(report, console())
     keep(run.as_dict(report), json_file)
     if chart_file is not None:
@@ -30,6 +31,7 @@ def show_run(settings: run.Settings, json_file: Path | None, chart_file: Path | 
 def show_serve(settings: serve.Settings, json_file: Path | None, chart_file: Path | None) -> None:
     _check(json_file, chart_file)
     report = serve.bench_serve(settings)
+    _note(report.notes)
     serve_table.render(report, console())
     keep(serve.as_dict(report), json_file)
     if chart_file is not None:
@@ -41,6 +43,12 @@ def _check(*files: Path | None) -> None:
     for file in files:
         if file is not None:
             check_writable(file)
+
+
+def _note(notes: list[str]) -> None:
+    aside = remarks()
+    for note in notes:
+        aside.print(f"note: {note}")
 
 
 def keep(figures: dict[str, Any], json_file: Path | None) -> None:

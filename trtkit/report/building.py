@@ -21,7 +21,7 @@ from trtkit.export.ready import ready
 from trtkit.export.run import ensure
 from trtkit.files import check_writable, write_whole
 from trtkit.models.spec import Model
-from trtkit.report.console import console, table
+from trtkit.report.console import console, remarks, table
 
 COLUMNS = ("network", "GPU", "cc", "state", "file", "Half", "Int8", "activations + weights", "executed")
 
@@ -63,14 +63,14 @@ def show(
     if summary is not None:
         check_writable(summary)
     began = time.perf_counter()
-    printer = console()
+    printer, aside = console(), remarks()
     rows: list[Row] = []
     notes: list[str] = []
     # With no names every model is built, which a style narrows to those that have it.
     chosen = names or [name for name in models.NAMES if not style or models.get(name).styles]
     for made in [ready(name, style, weights, wish.out, settings, wish.images) for name in chosen]:
-        printer.print(f"{made.model.folder}: {made.sentence}")
-        rows += _build_model(printer, made.model, gpus, wish, made.config, notes)
+        aside.print(f"{made.model.folder}: {made.sentence}")
+        rows += _build_model(aside, made.model, gpus, wish, made.config, notes)
     cells = [_cells(row, settings) for row in rows]
     shown = table(*COLUMNS)
     for line in cells:
@@ -78,7 +78,7 @@ def show(
     printer.print(shown)
     notes += [row[2].sentence for row in rows if row[2].state == "served by onnxruntime"]
     for sentence in dict.fromkeys(notes):
-        printer.print(sentence)
+        aside.print(sentence)
     files = {row[2].path for row in rows}
     printer.print(f"{len(rows)} rows, {len(files)} files under {wish.out}, {time.perf_counter() - began:.1f} s")
     if summary is not None:
@@ -87,12 +87,12 @@ def show(
 
 
 def _build_model(
-    printer: Console, model: Model, gpus: list[str], wish: Wish, settings: Config, notes: list[str]
+    aside: Console, model: Model, gpus: list[str], wish: Wish, settings: Config, notes: list[str]
 ) -> list[Row]:
     """Adds to `notes` why 'auto' chose as it did."""
     rows: list[Row] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=printer, transient=True) as bar:
+    with Progress(*columns, console=aside, transient=True) as bar:
         for network in model.networks:
             target = Target(model, network, wish.out, settings)
             task = bar.add_task(f"{target.name} ONNX", total=None)

@@ -13,7 +13,7 @@ from trtkit.calib.run import Calibrated, Wish, calibrate
 from trtkit.calib.target import Target
 from trtkit.export.ready import ready
 from trtkit.files import write_whole
-from trtkit.report.console import console, table
+from trtkit.report.console import console, remarks, table
 
 _FEW = 32
 
@@ -21,19 +21,19 @@ _FEW = 32
 def show(model: str, style: str | None, weights: str | None, out: Path, wish: Wish, config: Path | None) -> None:
     """Raises the first network's error; the networks before it stand."""
     made = ready(model, style, weights, out, configuration.load(config))
-    printer = console()
-    printer.print(f"{made.model.folder}: {made.sentence}")
+    printer, aside = console(), remarks()
+    aside.print(f"{made.model.folder}: {made.sentence}")
     for spec in made.model.networks:
         target = Target(made.model, spec, made.root, made.config)
-        done = _with_a_bar(printer, target, wish)
-        _print(printer, target, done)
+        done = _with_a_bar(aside, target, wish)
+        _print(printer, aside, target, done)
         if wish.sensitivity and done.costs:
             _print_costs(printer, target, done)
 
 
-def _with_a_bar(printer: Console, target: Target, wish: Wish) -> Calibrated:
+def _with_a_bar(aside: Console, target: Target, wish: Wish) -> Calibrated:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=printer, transient=True) as bar:
+    with Progress(*columns, console=aside, transient=True) as bar:
         task = bar.add_task(f"{target.name}", total=None)
 
         def progress(what: str, done: int, total: int) -> None:
@@ -42,7 +42,7 @@ def _with_a_bar(printer: Console, target: Target, wish: Wish) -> Calibrated:
         return calibrate(target, wish, progress)
 
 
-def _print(printer: Console, target: Target, done: Calibrated) -> None:
+def _print(printer: Console, aside: Console, target: Target, done: Calibrated) -> None:
     found, flags = done.scales, done.manifest.made_with.flags
     count = len(found.key.images)
     source = "drawn portraits (seeded; no --images was given)" if found.image_source == "drawn" else "images"
@@ -54,7 +54,7 @@ def _print(printer: Console, target: Target, done: Calibrated) -> None:
     )
     if found.image_source == "folder" and count < _FEW:
         few = "one image is no calibration" if count == 1 else f"{count} images are few"
-        printer.print(f"note: {few}; what they do not show is clipped, so give a hundred or more of all kinds")
+        aside.print(f"note: {few}; what they do not show is clipped, so give a hundred or more of all kinds")
     int8, total = len(flags["int8"]), len(flags["int8"]) + len(flags["fp16"])
     printer.print(
         f"{target.onnx('int8')}  {done.manifest.came_out.size / 1e6:.1f} MB, {int8} of {total} convolutions Int8, "
@@ -63,7 +63,7 @@ def _print(printer: Console, target: Target, done: Calibrated) -> None:
     if done.worst:
         printer.print(f"left in FP16 as the dearest: {', '.join(done.worst)}")
     if done.excesses:
-        printer.print(
+        aside.print(
             f"past the tolerance in engines.yaml: {'; '.join(done.excesses)}; "
             f"leave the dearest layers in FP16 with: {target.calibrate_command} --keep-fp16 2"
         )

@@ -11,7 +11,7 @@ from trtkit.errors import Mistake
 from trtkit.models.imaging import encode, quality
 from trtkit.models.imaging.decode import Picture, decode
 from trtkit.models.imaging.side_by_side import difference, sheet
-from trtkit.report.console import console
+from trtkit.report.console import console, remarks
 
 _BEHIND = 128.0
 
@@ -53,7 +53,7 @@ def show(first: Path, second: Path, out: Path | None, max_megapixels: float) -> 
             f"at most {apart.worst} grey levels apart, {share:.2%} of the pixels differ  {out}"
         )
     if a.alpha is not None or b.alpha is not None:
-        printer.print("transparent parts were compared over mid grey")
+        remarks().print("transparent parts were compared over mid grey")
 
 
 def _opaque(picture: Picture) -> NDArray[np.uint8]:

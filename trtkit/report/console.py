@@ -1,4 +1,5 @@
-"""The one way reports are printed: no wrapped paths in logs, no guessed highlighting."""
+"""The one way reports are printed: results on stdout, all else on stderr; no wrapped paths in logs, no guessed
+highlighting."""
 
 from __future__ import annotations
 
@@ -7,10 +8,20 @@ from rich.table import Table
 
 
 def console() -> Console:
-    """A console as wide as the terminal, or 200 columns where output goes to a file."""
-    terminal = Console().is_terminal
+    """stdout, for what was asked for: files that were written, tables, figures."""
+    return _console(stderr=False)
+
+
+def remarks() -> Console:
+    """stderr, for everything else: what ran where, progress, notes, what failed."""
+    return _console(stderr=True)
+
+
+def _console(stderr: bool) -> Console:
+    """As wide as the terminal, or 200 columns where output goes to a file."""
+    terminal = Console(stderr=stderr).is_terminal
     # No markup: 'trtkit[rtx]' and file names are not styles.
-    return Console(highlight=False, markup=False, soft_wrap=True, width=None if terminal else 200)
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True, width=None if terminal else 200)
 
 
 def table(*columns: str, title: str | None = None, header: bool = True) -> Table:

@@ -17,7 +17,7 @@ from trtkit.errors import Mistake
 from trtkit.evaluate.run import Evaluation, evaluate
 from trtkit.export.ready import ready
 from trtkit.report.calibrating import figures_text
-from trtkit.report.console import console, table
+from trtkit.report.console import console, remarks, table
 
 
 def show(
@@ -37,16 +37,16 @@ def show(
     precisions = parse_precisions(precision)
     made = ready(model, style, weights, root, configuration.load(config))
     pictures = images.from_folder(folder, limit) if folder else images.shipped(limit)
-    printer = console()
-    printer.print(f"{made.model.folder}: {made.sentence}")
+    printer, aside = console(), remarks()
+    aside.print(f"{made.model.folder}: {made.sentence}")
     for spec in made.model.networks:
         target = Target(made.model, spec, made.root, made.config)
-        found = _with_a_bar(printer, target, precisions, pictures, backend, device, batch)
-        _print(printer, target, found)
+        found = _with_a_bar(aside, target, precisions, pictures, backend, device, batch)
+        _print(printer, aside, target, found)
 
 
 def _with_a_bar(
-    printer: Console,
+    aside: Console,
     target: Target,
     precisions: list[Precision],
     pictures: ImageSet,
@@ -55,7 +55,7 @@ def _with_a_bar(
     batch: int,
 ) -> Evaluation:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=printer, transient=True) as bar:
+    with Progress(*columns, console=aside, transient=True) as bar:
         task = bar.add_task(target.name, total=None)
 
         def progress(what: str, done: int, total: int) -> None:
@@ -76,7 +76,7 @@ def parse_precisions(text: str) -> list[Precision]:
     return [precision for precision in known if precision in parts]
 
 
-def _print(printer: Console, target: Target, found: Evaluation) -> None:
+def _print(printer: Console, aside: Console, target: Target, found: Evaluation) -> None:
     record = found.record
     shape = "x".join(map(str, record.shape))
     slowest = next(iter(record.forms))
@@ -99,7 +99,7 @@ def _print(printer: Console, target: Target, found: Evaluation) -> None:
             f"({speed.least:.2f} to {speed.greatest:.2f} in {record.rounds} interleaved rounds)"
         )
     if record.backend in ("cpu", "cuda") and "int8" in record.forms:
-        printer.print(
+        aside.print(
             "note: ONNX Runtime does not run TensorRT's form of INT8 in INT8 throughout; "
             "its speed here says nothing about a TensorRT engine's"
         )

@@ -13,7 +13,7 @@ from trtkit.export.run import Exported, ensure
 from trtkit.files import sha256
 from trtkit.models.imported.model import in_use
 from trtkit.models.spec import Weights
-from trtkit.report.console import console
+from trtkit.report.console import console, remarks
 
 
 def show(
@@ -29,17 +29,17 @@ def show(
 ) -> None:
     """Raises the first network's error; the networks before it stand."""
     settings = configuration.load(config)
-    printer = console()
-    with printer.status(f"exporting {model} ({precision})"):
+    printer, aside = console(), remarks()
+    with aside.status(f"exporting {model} ({precision})"):
         made = make(model, style, weights, precision, out, settings, images, force, tf_python)
-    printer.print(f"{made.model.folder}: {made.sentence}")
+    aside.print(f"{made.model.folder}: {made.sentence}")
     for imported in made.imported:
         for line in import_lines(imported):
             printer.print(line)
     for done in made.exported:
         printer.print(sentence(done))
     for note in made.notes:
-        printer.print(note)
+        aside.print(note)
 
 
 def show_any_graph(
@@ -62,7 +62,7 @@ def show_any_graph(
     settings = configuration.load(config)
     printer = console()
     weights = Weights("file", graph, sha256(graph))
-    with printer.status(f"importing {graph}"):
+    with remarks().status(f"importing {graph}"):
         done = import_graph(out / graph.stem, graph.stem, None, weights, inputs, outputs, tf_python, images, force)
     for line in import_lines(done):
         printer.print(line)

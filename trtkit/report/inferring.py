@@ -17,7 +17,7 @@ from trtkit.infer.inputs import jobs
 from trtkit.infer.run import Done, process
 from trtkit.models.imported.model import in_use
 from trtkit.models.pipeline import Pipeline, StageClock
-from trtkit.report.console import console
+from trtkit.report.console import console, remarks
 from trtkit.runtime import origins, select
 
 
@@ -36,7 +36,7 @@ def show(
     root: Path,
 ) -> int:
     """Returns the exit code: 0, or the first failed picture's. `options` are the model's own, as given."""
-    printer = console()
+    aside = remarks()
     settings = configuration.load()
     # What was named is looked at before anything is exported or loaded.
     asked, _ = in_use(model, style, root, settings)
@@ -51,28 +51,28 @@ def show(
         for network in chosen.networks_for(options)
     }
     pipeline = chosen.open_pipeline({name: one.backend for name, one in loaded.items()}, options, max_megapixels)
-    printer.print(f"{chosen.folder}: {made.sentence}")
+    aside.print(f"{chosen.folder}: {made.sentence}")
     for line in origins.lines(chosen.folder, loaded.values()):
-        printer.print(line)
+        aside.print(line)
     for reason in dict.fromkeys(one.why for one in loaded.values() if one.why):
-        printer.print(f"auto: {reason}")
+        aside.print(f"auto: {reason}")
     for note in (*made.notes, *pipeline.notes):
-        printer.print(note)
-    printer.print(f"loaded in {_ms(time.perf_counter() - began)}")
+        aside.print(note)
+    aside.print(f"loaded in {_ms(time.perf_counter() - began)}")
     began = time.perf_counter()
-    outcomes, clock = _run(printer, pipeline, work, chosen.stages, batch, max_megapixels)
+    outcomes, clock = _run(aside, pipeline, work, chosen.stages, batch, max_megapixels)
     spent = time.perf_counter() - began
     for note in dict.fromkeys(note for one in loaded.values() for note in one.notes):
-        printer.print(f"note: {note}")
+        aside.print(f"note: {note}")
     for one in loaded.values():
         one.backend.close()
     failed = [outcome for outcome in outcomes if outcome.error]
-    _summary(printer, outcomes, clock, spent)
+    _summary(console(), outcomes, clock, spent)
     return failed[0].error.exit_code if failed and failed[0].error else 0
 
 
 def _run(
-    printer: Console,
+    aside: Console,
     pipeline: Pipeline,
     work: list,
     stages: Mapping[str, str],
@@ -81,7 +81,7 @@ def _run(
 ) -> tuple[list[Done], StageClock]:
     """Of a model that names its stages they are shown as they come."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=printer, transient=True, disable=len(work) == 1 and not stages) as bar:
+    with Progress(*columns, console=aside, transient=True, disable=len(work) == 1 and not stages) as bar:
         task = bar.add_task("pictures", total=len(work))
 
         def told(stage: str, seconds: float | None) -> None:

@@ -10,7 +10,7 @@ from trtkit.artifacts import sm
 from trtkit.config import Precision
 from trtkit.errors import Mistake
 from trtkit.package import folder, triton
-from trtkit.report.console import console
+from trtkit.report.console import console, remarks
 
 
 def show(
@@ -44,6 +44,6 @@ def show(
             f"no engines: GPUs serve from {out / 'onnxruntime'}; make some with: trtkit build --builder tensorrt"
         )
     for note in made.notes:
-        printer.print(note)
+        remarks().print(note)
     printer.print(f"{len(made.files) + 1} files, {size / (1 << 20):.1f} MiB in {out}")
     printer.print(f"start: tritonserver --model-repository={out.resolve() / made.backends[0]}")

@@ -19,7 +19,7 @@ from trtkit.hub import places
 from trtkit.hub.official import official
 from trtkit.hub.pull import pull
 from trtkit.hub.record import Record
-from trtkit.report.console import console
+from trtkit.report.console import console, remarks
 
 
 def show(
@@ -34,11 +34,9 @@ def show(
     wanted = official(model, style)
     if revision is not None:
         wanted = replace(wanted, revision=revision)
-    printer = console()
+    printer, aside = console(), remarks()
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(
-        *columns, TimeRemainingColumn(), console=printer, transient=True, disable=not printer.is_terminal
-    ) as bar:
+    with Progress(*columns, TimeRemainingColumn(), console=aside, transient=True, disable=not aside.is_terminal) as bar:
         tasks: dict[str, TaskID] = {}
 
         def progress(name: str, done: int, size: int) -> None:

@@ -46,8 +46,8 @@ def test_infer_runs_the_chain_and_gives_tensorflows_picture(
     case = import_case(name)
     answer = trtkit("infer", picture, "--artifacts", case.root, "-o", tmp_path / "out.png", "--backend", "cpu")
     assert answer.code == 0, answer.err
-    assert "weights of your own" in answer.out
-    assert "the rest of the graph on the host" in answer.out
+    assert "weights of your own" in answer.err
+    assert "the rest of the graph on the host" in answer.err
     found = cv2.cvtColor(cv2.imread(str(tmp_path / "out.png"), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
     wanted = by_tensorflow(case.graph)["bright"]
     assert np.abs(found.astype(int) - wanted).max() <= 1
@@ -70,7 +70,7 @@ def test_embedded_weights_stay_a_word_away(trtkit, import_case, picture, tmp_pat
     options = ("--artifacts", case.root, "--backend", "cpu", "--weights", "embedded")
     answer = trtkit("infer", picture, *options, "-o", tmp_path / "out.png")
     assert answer.code == 0, answer.err
-    assert "embedded weights, as --weights says" in answer.out
+    assert "embedded weights, as --weights says" in answer.err
 
 
 def test_export_says_what_stays_on_the_host_and_why(trtkit, graphs, tf_python, tmp_path):
@@ -105,7 +105,7 @@ def test_building_the_embedded_weights_puts_the_chain_out_of_use(trtkit, graphs,
     )
     assert built.code == 0, built.err
     answer = trtkit("infer", picture, "--artifacts", tmp_path, "-o", tmp_path / "out.png", "--backend", "cpu")
-    assert "on the host" not in answer.out
+    assert "on the host" not in answer.out + answer.err
     assert answer.code == 0
 
 

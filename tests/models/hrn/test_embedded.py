@@ -27,7 +27,7 @@ def test_a_drawn_face_is_found_and_said_to_be_synthetic(trtkit, drawn, in_empty_
     Image.fromarray(image).save("face.png")
     done = trtkit("infer", "face.png", "-m", "hrn", "--output", "all", "-o", "out")
     assert done.code == 0, done.out + done.err
-    said = " ".join(done.out.split())
+    said = " ".join(done.err.split())
     assert "embedded weights; no official snapshot has been pulled" in said
     assert "SYNTHETIC face model, made by trtkit and measured on nobody: good for drawn faces only" in said
     assert len(list(Path("out").iterdir())) == 9
@@ -53,7 +53,7 @@ def test_a_picture_of_nobody_is_one_sentence(shape, trtkit, in_empty_folder):
     Image.fromarray(np.full((*shape, 3), 120, np.uint8)).save("empty.png")
     done = trtkit("infer", "empty.png", "-m", "hrn", "-o", "out")
     assert done.code == 2
-    assert "empty.png shows no face that RetinaFace finds" in " ".join(done.out.split())
+    assert "empty.png shows no face that RetinaFace finds" in " ".join(done.err.split())
     assert not Path("out").exists()
 
 

@@ -58,10 +58,10 @@ def test_a_portrait_becomes_a_mesh_that_other_readers_open(trtkit, face_networks
     done = trtkit("infer", "-m", "hrn", face_networks.use("one"), "-o", "out/")
     assert done.code == 0, done.err
     assert _names("out") == sorted(f"one.face.{ending}" for ending in MESH)
-    assert done.out.count("weights") == 2, "where they are from, and one line for all networks that are"
-    assert "hrn: embedded weights (6 networks), on cpu: scripted" in done.out
+    assert done.err.count("weights") == 2, "where they are from, and one line for all networks that are"
+    assert "hrn: embedded weights (6 networks), on cpu: scripted" in done.err
     for line in ("sampled from the picture", "face mask: none", "SYNTHETIC face model", "does without high_net"):
-        assert line in done.out.replace("\n", " ")
+        assert line in done.err.replace("\n", " ")
     for ending in MESH:
         assert f"one.face.{ending}" in done.out
     assert "reconstruct" in done.out
@@ -87,7 +87,7 @@ def test_each_output_loads_and_runs_its_networks_alone(output, trtkit, face_netw
     assert sorted(face_networks.loaded) == sorted(find + more[output]), "what is not loaded takes no memory"
     assert face_networks.runs == dict.fromkeys(face_networks.loaded, 1) | {"landmarks106": 2}
     skipped = [spec.name for spec in specs.NETWORKS if spec.name not in face_networks.loaded]
-    assert (f"--output {output}: does without {', '.join(skipped)}" in " ".join(done.out.split())) is bool(skipped)
+    assert (f"--output {output}: does without {', '.join(skipped)}" in " ".join(done.err.split())) is bool(skipped)
 
 
 def test_all_faces_are_numbered_and_go_through_each_network_once(trtkit, face_networks):
@@ -113,7 +113,7 @@ def test_a_picture_without_a_face_is_named_and_the_others_go_on(trtkit, face_net
     (in_empty_folder / "broken.jpg").write_bytes(b"no picture")
     done = trtkit("infer", "-m", "hrn", "broken.jpg", picture, "-o", "out", "--output", "coeffs")
     assert done.code == 2
-    assert "broken.jpg" in done.out
+    assert "broken.jpg" in done.err
     assert "1 of 2 pictures" in done.out
     (listed,) = json.loads(Path("out/one.face.coeffs.json").read_text())["faces"]
     assert len(listed["identity"]) == 80
@@ -123,7 +123,7 @@ def test_a_picture_without_a_face_is_named_and_the_others_go_on(trtkit, face_net
 def test_a_picture_without_a_face_is_one_sentence(size, trtkit, face_networks):
     done = trtkit("infer", "-m", "hrn", face_networks.use("none", size=size), "-o", "out")
     assert done.code == 2
-    assert "none.png shows no face that RetinaFace finds; give a picture of a person" in " ".join(done.out.split())
+    assert "none.png shows no face that RetinaFace finds; give a picture of a person" in " ".join(done.err.split())
     assert not Path("out").exists()
 
 
