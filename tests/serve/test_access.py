@@ -42,8 +42,20 @@ def test_no_origin_may_call_unless_it_was_named(serve):
         answer = await client.options("/v1/cv_unet", headers={**asked, "origin": "https://other.example"})
         assert "access-control-allow-origin" not in answer.headers
 
+    async def keys_too(client, service):
+        """A browser asks first, and without the key."""
+        await opened(client, service)
+        answer = await client.post("/v1/cv_unet", content=photo(64, 64), headers={"origin": "https://site.example"})
+        assert answer.status_code == 401
+        assert (await client.options("/v1/cv_unet")).status_code == 401
+        headers = {"origin": "https://site.example", "x-api-key": KEY}
+        answer = await client.post("/v1/cv_unet", content=photo(64, 64), headers=headers)
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "https://site.example")
+
     serve(closed)
+    serve(closed, keys=(KEY,))
     serve(opened, cors=("https://site.example",))
+    serve(keys_too, cors=("https://site.example",), keys=(KEY,))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
@@ -73,6 +85,15 @@ def test_keys_come_from_a_file_or_the_environment_and_never_short(tmp_path, monk
         read_keys(file)
     with pytest.raises(Mistake, match="cannot be read"):
         read_keys(tmp_path / "absent")
+    file.write_text(f"{KEY}\r\n", encoding="utf-8-sig")
+    assert read_keys(file) == [KEY], "as an editor on Windows writes it"
+
+
+@pytest.mark.parametrize("key", ["a-key-of-at-least-ümlaut", "a key of at least sixteen", "a-key-of-at-least\x07-16"])
+def test_a_key_that_no_header_carries_is_told_at_once(tmp_path, key):
+    (tmp_path / "keys").write_text(f"{KEY}\n{key}\n", encoding="utf-8")
+    with pytest.raises(Mistake, match=r"key 2 has characters that no header carries; right would be plain ASCII"):
+        read_keys(tmp_path / "keys")
 
 
 def test_a_session_ends_with_the_process():

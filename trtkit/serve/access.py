@@ -47,7 +47,7 @@ def read_keys(file: Path | None) -> list[str]:
     """
     if file is not None:
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = file.read_text(encoding="utf-8-sig").splitlines()  # an editor's byte order mark is no part of a key
         except (OSError, UnicodeDecodeError) as error:
             raise Mistake(f"--api-keys {file} cannot be read: {error}") from error
         keys = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
@@ -63,6 +63,8 @@ def read_keys(file: Path | None) -> list[str]:
                 f"{source}: key {number} has {len(key)} characters; right would be at least {_SHORTEST}, for example "
                 "from: python -c 'import secrets; print(secrets.token_urlsafe())'"
             )
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise Mistake(f"{source}: key {number} has characters that no header carries; right would be plain ASCII")
     return keys
 
 

@@ -62,7 +62,7 @@ class Gate:
             await send(message)
 
         try:
-            if self._keys and not self._may_pass(scope["path"], headers):
+            if self._keys and not self._may_pass(scope["method"], scope["path"], headers):
                 note["error"] = "no key, or a wrong one"
                 refused = Refused(401, "an API key is needed; send it as 'Authorization: Bearer KEY'")
                 await refusal_answer(refused)(scope, receive, sending)
@@ -90,9 +90,11 @@ class Gate:
                 )
             )
 
-    def _may_pass(self, path: str, headers: dict[str, str]) -> bool:
+    def _may_pass(self, method: str, path: str, headers: dict[str, str]) -> bool:
         if path in OPEN or path.startswith("/static/"):
             return True
+        if method == "OPTIONS" and "access-control-request-method" in headers:
+            return True  # a browser asks whether it may call, which it does without a key; no endpoint is reached
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         key = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         if key:
