@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trtkit.build_engines.select import NoBuilder, choose
 from trtkit.calib import judge, measured
-from trtkit.calib.standing import int8_form
+from trtkit.calib.standing import int8_form, why_not_int8
 from trtkit.calib.target import Target
 from trtkit.config import Precision
 from trtkit.errors import CheckFailed, Mistake
@@ -33,6 +33,8 @@ def best(target: Target, gpu_name: str, builder: str) -> Choice:
     """
     gpu = target.config.gpu(gpu_name)
     what = f"{target.name} for {gpu_name}"
+    if (why := why_not_int8(target)) is not None:
+        return Choice("fp16", f"{what}: FP16; {why}")
     if gpu.compute_capability not in local_capabilities():
         return Choice("fp16", f"{what}: FP16; INT8 was not measured, since that GPU is not in this machine")
     try:
@@ -45,7 +47,7 @@ def best(target: Target, gpu_name: str, builder: str) -> Choice:
     if record is None or record.int8_over_fp16 is None:
         command = f"trtkit evaluate {target.model.called} --precision fp16,int8 --backend {backend} --images DIR"
         return Choice("fp16", f"{what}: FP16; INT8 was not measured on {backend} here; do that with: {command}")
-    excesses = judge.excesses(record.forms["int8"].figures, target.settings)
+    excesses = judge.excesses(record.forms["int8"].figures, target.settings, relative=target.spec.relative)
     if excesses:
         return Choice("fp16", f"{what}: FP16; INT8 has {'; '.join(excesses)}")
     speed = record.int8_over_fp16.median
@@ -69,7 +71,8 @@ def enforce_tolerance(target: Target, accept_loss: bool) -> None:
     """
     form = int8_form(target)
     evaluated = measured.figures_of(target.evaluation, form.came_out.sha256)
-    excesses = judge.excesses(evaluated or form.came_out.checks["against_fp32"], target.settings)
+    figures = evaluated or form.came_out.checks["against_fp32"]
+    excesses = judge.excesses(figures, target.settings, relative=target.spec.relative)
     if excesses and not accept_loss:
         raise CheckFailed(
             f"{target.name} in INT8 has {'; '.join(excesses)}, as engines.yaml says; leave its dearest layers in FP16 "

@@ -1,7 +1,8 @@
 """How far one form of a network is from another, in the figures people use for its kind of output.
 
 Alphas as matting benchmarks judge them (Rhemann et al., CVPR 2009, over the whole picture): SAD, MSE, gradient error.
-Pictures by PSNR and SSIM (models/imaging/quality.py).
+Pictures by PSNR and SSIM (models/imaging/quality.py). Coefficients of a face by the vertices that they make
+(models/hrn/study.py).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ PSNR_CEILING = 99.0
 @dataclass(frozen=True)
 class Summary:
     """`figures`: over all images; `worst`: name of the image that differs most on average; `per_image`: mean absolute
-    error of each, in the order given."""
+    error of each, or the distance of its vertices, in the order given."""
 
     figures: dict[str, float]
     worst: str
@@ -69,7 +70,10 @@ def summary(per_image: Mapping[str, Mapping[str, float]]) -> Summary:
     else:
         reach = max(row["reach"] for row in rows)
         found["mae_percent"] = 100 * found["mae"] / reach if reach else 0.0
-    errors = {name: row["mae"] for name, row in per_image.items()}
+    if "vertices_percent" in rows[0]:
+        found["vertices_percent"] = mean("vertices_percent")
+        found["worst_vertices_percent"] = max(row["vertices_percent"] for row in rows)
+    errors = {name: row.get("vertices_percent", row["mae"]) for name, row in per_image.items()}
     worst = max(errors, key=lambda name: errors[name])
     return Summary({name: round(value, 6) for name, value in found.items()}, worst, errors)
 

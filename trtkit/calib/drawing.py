@@ -7,13 +7,17 @@ noise) in heads and half figures of one or two people. Only NumPy and OpenCV are
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-COUNT = 24
-"""Pictures of the set."""
+COUNT, SCENES = 24, 48
+"""Pictures of the set: of portraits drawn here, and of scenes, which show a network one small crop each."""
+HELD_OUT = 1000
+"""The first number of those that no calibration sees."""
 
 SIDE = 512
 
@@ -30,6 +34,13 @@ def portrait(number: int) -> NDArray[np.uint8]:
     for _ in range(2 if dice.random() < 0.2 else 1):
         picture = _person(dice, picture)
     return _photographed(dice, picture)
+
+
+def scene(number: int, draw: Callable[[Generator, NDArray[np.uint8]], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """The same with what `draw` puts before the background."""
+    dice = np.random.default_rng((20_261_121, number))
+    place = np.rint(np.clip(_place(dice, SIDE), 0, 1) * 255).astype(np.uint8)
+    return _photographed(dice, draw(dice, place).astype(np.float32) / 255)
 
 
 def _colour(dice: Generator, low: float = 0.0, high: float = 1.0) -> Layer:

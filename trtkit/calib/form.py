@@ -11,6 +11,7 @@ from trtkit import __version__, manifest
 from trtkit.calib import accuracy, placement, qdq
 from trtkit.calib.images import ImageSet
 from trtkit.calib.scales import Scales
+from trtkit.calib.subject import opened
 from trtkit.calib.target import Target
 from trtkit.export import half
 from trtkit.export.run import check_form, up_to_date
@@ -98,11 +99,12 @@ def _check(
 ) -> dict[str, float]:
     """Figures against FP32 on some of the calibration images: 127 steps cannot be fitted to a picture."""
     output = target.spec.outputs[0]
-    names = chosen.spread(CHECKED)
+    names = chosen.without(found.unseen).spread(CHECKED)
     rows = {}
-    with CpuBackend(target.graph.SerializeToString()) as fp32, CpuBackend(content) as int8:
+    exact = target.graph.SerializeToString()
+    with opened(target) as subject, CpuBackend(exact) as fp32, CpuBackend(content) as int8:
         for name, pixels in zip(names, chosen.pixels(names), strict=True):
-            arrays = target.model.sample_inputs(target.spec.name, [pixels], found.key.size)
-            rows[name] = accuracy.figures(output, fp32.run(arrays)[output.name], int8.run(arrays)[output.name])
+            if (arrays := subject.inputs(pixels)) is not None:
+                rows[name] = subject.figures(output, fp32.run(arrays), int8.run(arrays))
             progress("check", len(rows), len(names))
     return accuracy.summary(rows).figures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,8 @@ import numpy as np
 from trtkit.errors import Mistake
 from trtkit.export.photographs import SUFFIXES
 from trtkit.files import sha256
+
+Draw = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ class ImageSet:
     def spread(self, count: int) -> list[str]:
         """At most `count` names, evenly spaced."""
         return evenly(list(self.hashes), count)
+
+    def without(self, names: list[str]) -> ImageSet:
+        return replace(self, hashes={name: digest for name, digest in self.hashes.items() if name not in names})
 
     def pixels(self, names: list[str] | None = None) -> Iterator[np.ndarray]:
         """The images, one in memory at a time. Raises Mistake naming the first file that does not decode."""
@@ -63,18 +68,25 @@ def from_folder(folder: Path, limit: int | None) -> ImageSet:
     return ImageSet("folder", hashes, open_one)
 
 
-def drawn(limit: int | None) -> ImageSet:
-    """The seeded set of drawn portraits that stands in where no photographs are named.
+def drawn(limit: int | None, draw: Draw | None = None, held_out: bool = False) -> ImageSet:
+    """The seeded set of drawn portraits that stands in where no photographs are named; with `draw`, of what that puts
+    into a picture (models.studied). `held_out`: others, for evaluation.
 
-    Its hashes are of the code that draws them, which is quicker than drawing; the libraries' versions are a part of
-    the key beside them.
+    Its hashes are of the code that draws them, which is quicker than drawing, and of one picture of `draw`; the
+    libraries' versions are a part of the key beside them.
     """
     from trtkit.calib import drawing
 
+    first = drawing.HELD_OUT if held_out else 0
     code = sha256(Path(drawing.__file__))
-    numbers = {f"drawn-{number:03}": number for number in range(limit or drawing.COUNT)}
+    if draw is not None:
+        code += hashlib.sha256(drawing.scene(0, draw).tobytes()).hexdigest()
+    count = limit or (drawing.COUNT if draw is None else drawing.SCENES)
+    numbers = {f"drawn-{number:03}": number for number in range(first, first + count)}
     hashes = {name: hashlib.sha256(f"{code} {number}".encode()).hexdigest() for name, number in numbers.items()}
-    return ImageSet("drawn", hashes, lambda name: drawing.portrait(numbers[name]))
+    if draw is None:
+        return ImageSet("drawn", hashes, lambda name: drawing.portrait(numbers[name]))
+    return ImageSet("drawn", hashes, lambda name: drawing.scene(numbers[name], draw))
 
 
 def shipped(limit: int | None = None) -> ImageSet:

@@ -35,3 +35,6 @@ def _compared(
     if settings.int8.psnr is not None and "psnr" in figures:
         least, found = settings.int8.psnr, figures["psnr"]
         yield f"a PSNR of {found:.2f} dB (at least {least:g} dB)", found >= least
+    if settings.int8.vertices_percent is not None and "vertices_percent" in figures:
+        most, found = settings.int8.vertices_percent, figures["vertices_percent"]
+        yield f"vertices {found:.2f} % of the face's width apart (at most {most:g} %)", found <= most

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+from collections.abc import Mapping
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -22,8 +23,8 @@ _LIBRARIES = ("numpy", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu
 
 
 class Key(BaseModel):
-    """`images`: name → sha256; `preprocessing`: the network's input size and a fingerprint of what the model's own
-    preprocessing makes of a test card."""
+    """`images`: name → sha256; `preprocessing`: a fingerprint of what the model's own preprocessing makes of test
+    cards, and of the networks that are a part of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,15 +39,21 @@ class Key(BaseModel):
 
 
 def key_of(
-    model: Model, spec: NetworkSpec, onnx_sha256: str, images: dict[str, str], size: tuple[int, int], method: Method
+    model: Model,
+    spec: NetworkSpec,
+    onnx_sha256: str,
+    images: dict[str, str],
+    size: tuple[int, int],
+    method: Method,
+    before: Mapping[str, str],
 ) -> Key:
-    """The key as of now; reads neither torch nor ONNX Runtime."""
+    """The key as of now; reads neither torch nor ONNX Runtime. `before`: sha256 of the networks that run before it."""
     return Key(
         form=FORM,
         onnx_sha256=onnx_sha256,
         images=images,
         size=size,
-        preprocessing=_fingerprint(model, spec, size),
+        preprocessing=_fingerprint(model, spec, size, before),
         method=method,
         parameters={"bins": BINS, **thresholds.parameters(method)},
         versions=_versions(),
@@ -91,15 +98,21 @@ def _by(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-def _fingerprint(model: Model, spec: NetworkSpec, size: tuple[int, int]) -> str:
-    """Two test cards, wide and tall, through the model's own preprocessing."""
+def _fingerprint(model: Model, spec: NetworkSpec, size: tuple[int, int], before: Mapping[str, str]) -> str:
+    """Two test cards, wide and tall, through the model's own preprocessing: of the network itself, or of those before
+    it and what lies between."""
     y, x = np.mgrid[0:180, 0:260]
     card = np.stack([x * 37 % 256, y * 59 % 256, (x * y) // 7 % 256], axis=-1).astype(np.uint8)
     found = hashlib.sha256()
     for picture in (card, np.ascontiguousarray(card.transpose(1, 0, 2))):
-        for name, array in sorted(model.sample_inputs(spec.name, [picture], size).items()):
-            found.update(f"{name} {array.dtype} {array.shape}".encode())
-            found.update(np.ascontiguousarray(array).tobytes())
+        for network in before or (spec.name,):
+            for name, array in sorted(model.sample_inputs(network, [picture], size).items()):
+                found.update(f"{name} {array.dtype} {array.shape}".encode())
+                found.update(np.ascontiguousarray(array).tobytes())
+    for network, sha256 in before.items():
+        found.update(f"{network} {sha256}".encode())
+    if (studied := model.studied.get(spec.name)) is not None:
+        found.update(studied.fingerprint(model.around))
     return found.hexdigest()
 
 

@@ -14,6 +14,7 @@ from trtkit.calib.images import ImageSet
 from trtkit.calib.scales import Scales, TensorRange
 from trtkit.calib.sensitivity import LayerCost
 from trtkit.calib.standing import check_quantized
+from trtkit.calib.subject import Subject, nothing_seen, opened
 from trtkit.calib.target import Target
 from trtkit.calib.thresholds import Method
 from trtkit.errors import CheckFailed, Mistake
@@ -62,7 +63,8 @@ def calibrate(target: Target, wish: Wish, progress: Progress = lambda what, done
     check_quantized(target)
     chosen = _images(target, wish)
     onnx_sha256 = target.exact.manifest.came_out.sha256
-    wanted = key.key_of(target.model, target.spec, onnx_sha256, chosen.hashes, target.size, wish.method)
+    before = {name: exported.manifest.came_out.sha256 for name, exported in target.before.items()}
+    wanted = key.key_of(target.model, target.spec, onnx_sha256, chosen.hashes, target.size, wish.method, before)
     if wish.keep_worst:
         _check_enough(target, wish.keep_worst)
     found, scales_sha256, reason = _reusable(target.scales, wanted, wish.force)
@@ -77,7 +79,8 @@ def calibrate(target: Target, wish: Wish, progress: Progress = lambda what, done
         open_to_int8 = _quantizable(target)
         worst = [cost.name for cost in costs if cost.name in open_to_int8][: wish.keep_worst]
     made = form.make(target, chosen, found, scales_sha256, worst, wish.force, progress)
-    excesses = judge.excesses(made.came_out.checks["against_fp32"], target.settings)
+    figures = made.came_out.checks["against_fp32"]
+    excesses = judge.excesses(figures, target.settings, relative=target.spec.relative)
     return Calibrated(found, reason, made, costs, worst, excesses, time.perf_counter() - began)
 
 
@@ -90,7 +93,7 @@ def _images(target: Target, wish: Wish) -> ImageSet:
             f"--images is missing: {target.name} has weights of kind '{kind}', and the drawn set is for the embedded "
             f"ones alone; right would be: {target.calibrate_command}"
         )
-    return images.drawn(wish.limit)
+    return images.drawn(wish.limit, target.studied.draw if target.studied is not None else None)
 
 
 def _quantizable(target: Target) -> tuple[str, ...]:
@@ -125,26 +128,39 @@ def _reusable(path: Path, wanted: key.Key, force: bool) -> tuple[Scales | None, 
 def _measure(target: Target, chosen: ImageSet, wanted: key.Key, method: Method, progress: Progress) -> Scales:
     everything = placement.place(target.equalized, ())
     flat = 0
+    unseen: list[str] = []
 
-    def batches() -> Iterator[dict[str, np.ndarray]]:
+    def batches(subject: Subject) -> Iterator[dict[str, np.ndarray]]:
         nonlocal flat
-        for number, pixels in enumerate(chosen.pixels()):
+        for number, (name, pixels) in enumerate(zip(chosen.hashes, chosen.pixels(), strict=True)):
             flat += int(pixels.min() == pixels.max())
-            yield target.model.sample_inputs(target.spec.name, [pixels], wanted.size)
+            arrays = subject.inputs(pixels)
+            if arrays is None:
+                unseen.append(name)
+            else:
+                yield arrays
             progress("images", number + 1, len(chosen))
         if flat == len(chosen):
             raise Mistake(
                 "--images holds only pictures of a single colour (all black, say), which have no range to make "
                 "scales of; name photographs like those the network is for"
             )
+        if len(unseen) == len(chosen):
+            raise nothing_seen(target, len(chosen))
 
-    histograms = collect.collect(target.equalized, everything.tensors, batches())
+    with opened(target) as subject:
+        histograms = collect.collect(target.equalized, everything.tensors, batches(subject))
     found = {}
     for number, (name, histogram) in enumerate(histograms.items()):
         found[name] = TensorRange(peak=histogram.peak, limit=thresholds.limit(histogram, method))
         progress("thresholds", number + 1, len(histograms))
     return Scales(
-        model=target.model.name, network=target.spec.name, image_source=chosen.source, key=wanted, tensors=found
+        model=target.model.name,
+        network=target.spec.name,
+        image_source=chosen.source,
+        key=wanted,
+        unseen=unseen,
+        tensors=found,
     )
 
 
@@ -152,14 +168,16 @@ def _costs(target: Target, chosen: ImageSet, found: Scales, scales_sha256: str, 
     if (kept := sensitivity.read(target.costs, scales_sha256)) is not None:
         return kept
     layers = [node.name for node in placement.candidates(target.graph)]
-    names = chosen.spread(sensitivity.IMAGES)
-    batches = [target.model.sample_inputs(target.spec.name, [one], found.key.size) for one in chosen.pixels(names)]
+    names = chosen.without(found.unseen).spread(sensitivity.IMAGES)
     done: list[str] = []
 
     def step(layer: str) -> None:
         done.append(layer)
         progress("layers", len(done), len(layers))
 
-    costs = sensitivity.measure(target.equalized, layers, found.limits, batches, step)
+    with opened(target) as subject:
+        seen = [subject.inputs(one) for one in chosen.pixels(names)]
+        batches = [arrays for arrays in seen if arrays is not None]
+        costs = sensitivity.measure(target.equalized, layers, found.limits, batches, subject.cost, step)
     sensitivity.write(target.costs, scales_sha256, costs)
     return costs

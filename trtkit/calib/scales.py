@@ -32,7 +32,8 @@ class TensorRange(BaseModel):
 
 
 class Scales(BaseModel):
-    """One network's calibration. A tensor's scale is its limit / 127, or its group's largest limit / 127."""
+    """One network's calibration. A tensor's scale is its limit / 127, or its group's largest limit / 127. `unseen`:
+    images that show nothing for the network, and count for nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,6 +42,7 @@ class Scales(BaseModel):
     network: str
     image_source: Literal["folder", "drawn", "photographs"]
     key: Key
+    unseen: list[str] = []
     tensors: dict[str, TensorRange]
 
     @property

@@ -21,7 +21,8 @@ IMAGES = 4
 
 @dataclass(frozen=True)
 class LayerCost:
-    """`cost`: mean absolute change of the output, in its own units, when this convolution alone is quantized."""
+    """`cost`: how far the answer moves when this convolution alone is quantized: by the mean absolute change of the
+    output, in its own units, or as the model has it."""
 
     name: str
     cost: float
@@ -32,6 +33,7 @@ def measure(
     layers: Sequence[str],
     limits: Mapping[str, float],
     batches: Sequence[Mapping[str, np.ndarray]],
+    apart: Callable[[Mapping[str, np.ndarray], Mapping[str, np.ndarray]], float],
     done: Callable[[str], None] = lambda layer: None,
 ) -> list[LayerCost]:
     """The cost of each of `layers`, dearest first. The graph around the one layer stays FP32."""
@@ -41,14 +43,10 @@ def measure(
     for layer in layers:
         alone = insert(exact, exact, place(exact, (), only=[layer]), limits)
         with CpuBackend(alone.SerializeToString()) as backend:
-            moved = [_moved(reference, backend.run(arrays)) for reference, arrays in zip(wanted, batches, strict=True)]
+            moved = [apart(reference, backend.run(arrays)) for reference, arrays in zip(wanted, batches, strict=True)]
         costs.append(LayerCost(layer, round(float(np.mean(moved)), 6)))
         done(layer)
     return sorted(costs, key=lambda cost: (-cost.cost, cost.name))
-
-
-def _moved(reference: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> float:
-    return max(float(np.abs(reference[name].astype(np.float64) - found[name]).mean()) for name in reference)
 
 
 def write(path: Path, scales_sha256: str, costs: Sequence[LayerCost]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trtkit import manifest
 from trtkit.calib import form, scales
 from trtkit.calib.target import Target
@@ -10,13 +12,30 @@ from trtkit.files import sha256
 from trtkit.manifest import Manifest
 
 
+def why_not_int8(target: Target) -> str | None:
+    """A sentence, None where engines.yaml states INT8 for the network."""
+    stated = target.settings.precisions
+    if "int8" in stated:
+        return None
+    because = f" ({target.spec.not_int8})" if target.spec.not_int8 else ""
+    return f"{target.name} has no INT8 form, since engines.yaml states {', '.join(stated)} alone for it{because}"
+
+
+def quantized(targets: Sequence[Target]) -> list[Target]:
+    """Those of a model's networks that engines.yaml states INT8 for. Raises Mistake if that is none."""
+    found = [target for target in targets if why_not_int8(target) is None]
+    if not found:
+        check_quantized(targets[0])
+    return found
+
+
 def check_quantized(target: Target) -> None:
     """Raise Mistake if engines.yaml does not state INT8 for the network."""
-    stated = target.settings.precisions
-    if "int8" not in stated:
+    why = why_not_int8(target)
+    if why is not None:
         raise Mistake(
-            f"{target.name} has no INT8 form, since engines.yaml states {', '.join(stated)} alone for it; leave int8 "
-            f"out, as in: trtkit export {target.model.called} --precision {stated[0]}"
+            f"{why}; leave int8 out, as in: trtkit export {target.model.called} --precision "
+            f"{target.settings.precisions[0]}"
         )
 
 

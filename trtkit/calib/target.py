@@ -14,6 +14,7 @@ from trtkit.calib.equalize import equalize
 from trtkit.config import Config, NetworkConfig
 from trtkit.export.run import Exported, ensure
 from trtkit.models.spec import Model, NetworkSpec
+from trtkit.models.studied import Studied
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,17 @@ class Target:
     def equalized(self) -> ModelProto:
         """The same function on weights that quantize better: what is calibrated and quantized."""
         return equalize(self.graph)
+
+    @property
+    def studied(self) -> Studied | None:
+        """How the model itself feeds and judges it, where pictures and grey levels do not do."""
+        return self.model.studied.get(self.spec.name)
+
+    @cached_property
+    def before(self) -> dict[str, Exported]:
+        """The FP32 ONNX of the networks that run before it, where it sees what they find."""
+        names = self.studied.before if self.studied is not None else ()
+        return {name: ensure(self.model, self.model.network(name), "fp32", self.root, self.config) for name in names}
 
     @property
     def size(self) -> tuple[int, int]:

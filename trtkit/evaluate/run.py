@@ -13,6 +13,7 @@ from trtkit.calib import accuracy, measured
 from trtkit.calib.accuracy import Summary
 from trtkit.calib.images import ImageSet
 from trtkit.calib.standing import int8_form
+from trtkit.calib.subject import Subject, nothing_seen, opened, rgb
 from trtkit.calib.target import Target
 from trtkit.config import Precision
 from trtkit.errors import Mistake
@@ -40,6 +41,8 @@ class Evaluation:
     summaries: dict[str, Summary]
     reference: str
     """Where FP32 ran."""
+    unseen: list[str]
+    """Images that show nothing for the network, and count for nothing."""
 
 
 def evaluate(
@@ -78,10 +81,11 @@ def evaluate(
             reference = select.load(target.model, target.spec, target.root, "cpu", precision="fp32")
             stack.callback(reference.backend.close)
         others = {name: one for name, one in loaded.items() if name != "fp32"}
-        summaries = _accuracy(target, reference.backend, others, images, progress)
-        record = _timed(target, loaded, images, summaries, device, batch, progress)
+        subject = stack.enter_context(opened(target))
+        summaries, unseen = _accuracy(target, subject, reference.backend, others, images, progress)
+        record = _timed(target, subject, loaded, images.without(unseen), summaries, device, batch, progress)
     measured.keep(target.evaluation, record)
-    return Evaluation(record, summaries, reference.where)
+    return Evaluation(record, summaries, reference.where, unseen)
 
 
 def _ensure(target: Target, precision: Precision | str) -> None:
@@ -94,26 +98,38 @@ def _ensure(target: Target, precision: Precision | str) -> None:
 
 
 def _accuracy(
-    target: Target, reference: Backend, others: dict[str, Loaded], images: ImageSet, progress: Progress
-) -> dict[str, Summary]:
-    """Of each precision the summary of the output that differs most: a network is as good as its worst answer."""
+    target: Target,
+    subject: Subject,
+    reference: Backend,
+    others: dict[str, Loaded],
+    images: ImageSet,
+    progress: Progress,
+) -> tuple[dict[str, Summary], list[str]]:
+    """(of each precision the summary of the output that differs most, since a network is as good as its worst answer;
+    images that show nothing for it)."""
     outputs = _judged(target)
     rows: dict[str, dict[str, dict[str, dict[str, float]]]] = {
         name: {output.name: {} for output in outputs} for name in others
     }
+    unseen: list[str] = []
     for number, (name, pixels) in enumerate(zip(images.hashes, images.pixels(), strict=True)):
-        arrays = target.model.sample_inputs(target.spec.name, [pixels], target.size)
+        progress("images", number, len(images))
+        arrays = subject.inputs(pixels)
+        if arrays is None:
+            unseen.append(name)
+            continue
         wanted = reference.run(arrays)
         for precision, one in others.items():
             found = one.backend.run(arrays)
             for output in outputs:
-                figures = accuracy.figures(output, wanted[output.name], found[output.name])
-                rows[precision][output.name][name] = figures
-        progress("images", number + 1, len(images))
+                rows[precision][output.name][name] = subject.figures(output, wanted, found)
+    progress("images", len(images), len(images))
+    if len(unseen) == len(images):
+        raise nothing_seen(target, len(images))
     summaries = {precision: _worst_of(of_outputs) for precision, of_outputs in rows.items()}
-    if summaries and outputs[0].channels is not None:
-        _show_worst(target, reference, others, images, summaries, outputs[0])
-    return summaries
+    if summaries and (outputs[0].channels is not None or subject.study is not None):
+        _show_worst(target, subject, reference, others, images, summaries)
+    return summaries, unseen
 
 
 def _judged(target: Target) -> list[TensorSpec]:
@@ -130,24 +146,25 @@ def _worst_of(outputs: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Summa
 
 def _show_worst(
     target: Target,
+    subject: Subject,
     reference: Backend,
     others: dict[str, Loaded],
     images: ImageSet,
     summaries: dict[str, Summary],
-    output: TensorSpec,
 ) -> None:
     """Write the sheet of the image that the least precise form does worst on."""
-    last = max(summaries, key=lambda precision: summaries[precision].figures["mae"])
+    last = max(summaries, key=lambda precision: float(np.mean(list(summaries[precision].per_image.values()))))
     name = summaries[last].worst
-    arrays = target.model.sample_inputs(target.spec.name, [images.open_one(name)], target.size)
-    outputs = {"fp32": reference.run(arrays)[output.name][0]}
-    outputs |= {precision: one.backend.run(arrays)[output.name][0] for precision, one in others.items()}
+    arrays = subject.batch([images.open_one(name)])
+    answers = {"fp32": reference.run(arrays)} | {name: one.backend.run(arrays) for name, one in others.items()}
+    shown = {precision: subject.picture(answer) for precision, answer in answers.items()}
     source = target.spec.inputs[0]
-    encode.write(target.worst_picture, picture_of(name, source, arrays[source.name][0], output, outputs, last))
+    encode.write(target.worst_picture, picture_of(name, rgb(source, arrays[source.name][0]), shown, last))
 
 
 def _timed(
     target: Target,
+    subject: Subject,
     loaded: dict[str, Loaded],
     images: ImageSet,
     summaries: dict[str, Summary],
@@ -155,11 +172,7 @@ def _timed(
     batch: int,
     progress: Progress,
 ) -> measured.Record:
-    pixels = [images.open_one(name) for name in (list(images.hashes) * batch)[:batch]]
-    arrays = {
-        name: np.ascontiguousarray(array)
-        for name, array in target.model.sample_inputs(target.spec.name, pixels, target.size).items()
-    }
+    arrays = subject.batch([images.open_one(name) for name in (list(images.hashes) * batch)[:batch]])
     first = next(iter(loaded.values())).backend
     runs = RUNS.get(first.name, 20)
 

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Study(Protocol):
-    """One such network, the networks before it loaded. `Arrays` are of one picture: [1, …] by tensor name."""
+    """One such network, the networks before it loaded. Inputs and answers are of one picture, [1, …] by tensor name."""
 
     def inputs(self, rgb: NDArray[np.uint8]) -> dict[str, Any] | None:
         """What the network sees of a picture uint8 [H, W, 3], None where that shows nothing for it."""
         ...
 
-    def figures(self, reference: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """How far apart two answers are, by the names that engines.yaml has for it (config.Int8Config)."""
+    def apart(self, reference: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> float:
+        """How far apart two answers are."""
         ...
 
     def picture(self, answer: Mapping[str, np.ndarray]) -> NDArray[np.uint8]:
@@ -39,10 +39,13 @@ class Study(Protocol):
 class Studied:
     """`before`: the networks that run before it. `open(networks, around)` gives the Study on these, loaded;
     `fingerprint(around)` changes with whatever lies between them and it; `draw(dice, picture)` puts what it looks for
-    into a picture uint8 [H, W, 3], for the networks in the package. `sought` says to people what that is."""
+    into a picture uint8 [H, W, 3], for the networks in the package. `figure` is what engines.yaml calls the distance of
+    two answers, in `unit` (config.Int8Config). `sought` and `unit` are for people."""
 
     before: tuple[str, ...]
     open: Callable[[Mapping[str, Backend], Around], Study]
     fingerprint: Callable[[Around], bytes]
     draw: Callable[[Generator, NDArray[np.uint8]], NDArray[np.uint8]]
+    figure: str
+    unit: str
     sought: str

@@ -99,6 +99,8 @@ MODEL = Model(
             open=_study,
             fingerprint=_fingerprint,
             draw=_draw,
+            figure="vertices_percent",
+            unit="% of the face's width",
             sought="a face that can be aligned",
         )
     },

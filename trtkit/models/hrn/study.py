@@ -52,8 +52,9 @@ class FaceStudy:
             return None
         return {specs.RECON.inputs[0].name: found.small}
 
-    def figures(self, reference: Answer, found: Answer) -> dict[str, float]:
-        return {"vertices_percent": float(apart(self._assets.model, _vector(reference), _vector(found))[0])}
+    def apart(self, reference: Answer, found: Answer) -> float:
+        """Mean distance of the vertices in per cent of the face's width."""
+        return float(apart(self._assets.model, _vector(reference), _vector(found))[0])
 
     def picture(self, answer: Answer) -> Image:
         """The face in grey under a lamp, before light grey, where the crop shows it."""
@@ -109,10 +110,11 @@ def _synthetic() -> tuple[FaceModel, uv_map.UvMap]:
 
 
 def draw(dice: Generator, picture: Image) -> Image:
-    """`picture` with a face of the synthetic model somewhere in it, three fifths to all of it high."""
+    """`picture` with a face of the synthetic model somewhere in it, its frame a third to two thirds of the picture's
+    shorter side: what the RetinaFace in the package finds."""
     model, uv = _synthetic()
     least = min(picture.shape[:2])
-    side = int(dice.integers(6 * least // 10, least + 1))
+    side = int(dice.integers(least // 3, 2 * least // 3))
     top, left = (int(dice.integers(0, size - side + 1)) for size in picture.shape[:2])
     drawn = picture.copy()
     behind = np.ascontiguousarray(picture[top : top + side, left : left + side])
