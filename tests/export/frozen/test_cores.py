@@ -175,3 +175,35 @@ def test_an_output_that_is_a_constant_is_given_as_it_is():
     graph.conv("x", 3, 2, "y")
     graph.constant("count", [3.0])
     assert convolutions(check(graph.model("y", "count"), x=picture(1, 3, 8, 8))) == {"net": 1}
+
+
+@pytest.mark.parametrize(("before", "after"), [(80, 224), (56, 80), (224, 80), (4, 7), (300, 299)])
+def test_a_resize_whose_ratio_no_float32_holds_is_valid_onnx_and_gives_its_size(before, after):
+    graph = Graph(x=[1, 3, before, before])
+    sizes = graph.constant("sizes", [1, 4, after, after], np.int64)
+    first = graph.conv("x", 3, 4, "first")
+    resized = graph.add(
+        "Resize", [first, "", "", sizes], "resized", mode="linear", coordinate_transformation_mode="half_pixel"
+    )
+    second = graph.conv(resized, 4, 4, "second")
+    picture = np.random.default_rng(0).normal(0, 0.3, (1, 3, before, before)).astype(np.float32)
+    pieces = check(graph.model(second), x=picture)
+    (core,) = pieces.networks.values()
+    assert [node.op_type for node in core.graph.node] == ["Conv", "Resize", "Conv"]
+    onnx.checker.check_model(core, full_check=True)
+
+
+def test_a_scale_that_float32_rounds_below_its_ratio_is_raised_wherever_the_resize_is():
+    """tf2onnx states a fixed size so, and from 80 ONNX's shape inference makes 223 of it."""
+    graph = Graph(x=[1, 3, 80, 80])
+    scales = graph.constant("scales", [1, 1, np.float32(2.8), np.float32(2.8)])
+    first = graph.conv("x", 3, 4, "first")
+    resized = graph.add("Resize", [graph.conv(first, 4, 4, "second"), "", scales], "resized", mode="linear")
+    model = graph.model(graph.add("Mul", [resized, graph.constant("grey", 255.0)], "y"))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 224, 224]))
+    with pytest.raises(onnx.shape_inference.InferenceError, match=r"\(223\) vs \(224\)"):
+        onnx.checker.check_model(model, full_check=True)
+    picture = np.random.default_rng(0).normal(0, 0.003, (1, 3, 80, 80)).astype(np.float32)
+    pieces = check(model, x=picture)
+    for piece in (*pieces.networks.values(), *pieces.hosts.values()):
+        onnx.checker.check_model(piece, full_check=True)

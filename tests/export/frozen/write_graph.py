@@ -154,9 +154,10 @@ def points(write: Writer) -> None:
 
 
 def face_mask(write: Writer) -> None:
-    """As the face mask of HRN: `input_image` [224, 224, 3], `output_alpha` [224, 224] in 0..255."""
+    """As the face mask of HRN: `input_image` [224, 224, 3], `output_alpha` [224, 224] in 0..255. Of a size of its own
+    whose ratio to 224 no float32 holds."""
     image = v1.placeholder(tf.float32, [224, 224, 3], name="input_image")
-    _, matte = write.two_nets(tf.expand_dims(image, 0), (56, 56), (112, 112))
+    _, matte = write.two_nets(tf.expand_dims(image, 0), (56, 56), (80, 80))
     tf.multiply(write.resize(matte, [224, 224])[0, :, :, 0], 255.0, name="output_alpha")
 
 

@@ -115,8 +115,9 @@ def _for_batches(node: NodeProto, scope: Scope, extra: list[TensorProto]) -> Nod
 
 
 def _scale(after: int, before: int) -> float:
-    """The float32 whose product with `before` rounds down to `after`."""
+    """The least float32 from `after` / `before` up whose product with `before` rounds down to `after`, whether it is
+    computed in float32 or, as ONNX's shape inference may, exactly: 80 times float32's 2.8 is 223.999996."""
     scale = np.float32(after / before)
-    while int(np.floor(np.float32(before) * scale)) < after:
+    while before * float(scale) < after:
         scale = np.nextafter(scale, np.float32(np.inf))
     return float(scale)

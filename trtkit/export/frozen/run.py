@@ -34,7 +34,7 @@ from trtkit.models.spec import Weights
 from trtkit.runtime.backend import Arrays
 from trtkit.runtime.cpu import CpuBackend
 
-FORM_VERSION = 1
+FORM_VERSION = 2
 """Part of every key: raised when the same graph would be taken apart in another way."""
 
 TOLERANCE = 1.0

@@ -30,6 +30,7 @@ class Scope:
 def open_model(model: ModelProto) -> Scope:
     """The main graph, its shapes inferred, what is constant computed. `model` is changed."""
     _fold_identities(model.graph)
+    _never_below_the_ratio(model.graph, set())
     if not any(entry.domain == "trtkit" for entry in model.opset_import):
         # Without it, inference stops at the first operator of that domain rather than go on behind it.
         model.opset_import.append(onnx.helper.make_opsetid("trtkit", 1))
@@ -73,6 +74,23 @@ def _fold_identities(graph: GraphProto) -> None:
     for node in graph.node:
         for subgraph in subgraphs(node):
             _fold_identities(subgraph)
+
+
+def _never_below_the_ratio(graph: GraphProto, outer: set[str]) -> None:
+    """The converter states a size as float32 scales: from 80 to 224 the nearest to 2.8, which is below it, and shape
+    inference makes 223 of that. The next float32 is above, by far too little to make 225. `outer`: constants that are
+    scales in graphs around this one."""
+    scales = outer | {node.input[2] for node in graph.node if node.op_type == "Resize" and len(node.input) > 2}
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    tensors |= {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant"}
+    for name in scales & tensors.keys():
+        values = numpy_helper.to_array(tensors[name]).astype(np.float32)
+        # One that is a whole number of 4096ths is no rounded ratio.
+        raised = np.where(values * 4096 % 1 == 0, values, np.nextafter(values, np.float32(np.inf)))
+        tensors[name].CopyFrom(numpy_helper.from_array(raised, tensors[name].name))
+    for node in graph.node:
+        for subgraph in subgraphs(node):
+            _never_below_the_ratio(subgraph, scales)
 
 
 def _rename(node: NodeProto, names: dict[str, str]) -> None:
