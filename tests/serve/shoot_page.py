@@ -1,6 +1,6 @@
 """python -m tests.serve.shoot_page [FOLDER]: the pictures of the page in docs/serve.md, made anew (into docs/images).
 
-Two photographs in the public domain, on the embedded networks and a real server, in a real Chromium.
+Two photographs in the public domain and a drawn face, on the embedded networks and a real server, in a real Chromium.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import matplotlib.cbook
 import numpy as np
 from PIL import Image
 from skimage import data
+
+from trtkit.models.hrn.geometry import uv_map
+from trtkit.models.hrn.synthetic import files, portrait
 
 from .browser import chromium
 from .server import started
@@ -32,6 +35,16 @@ def pictures() -> list[dict[str, Any]]:
         _file("eileen-collins.jpg", Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)), "JPEG"),
         _file("grace-hopper.png", hopper.convert("RGB"), "PNG"),
     ]
+
+
+def drawn_face() -> dict[str, Any]:
+    """The networks in the package know drawn faces alone."""
+    model = files.face_model()
+    uv = uv_map.rasterize(model.uvs, model.uv_triangles)
+    image = np.full((420, 420, 3), 150, np.uint8)
+    face = portrait.random_face(np.random.default_rng(1))
+    image[60:360, 60:360], _, _ = portrait.picture(model, uv, face, 300)
+    return _file("drawn-face.png", Image.fromarray(image), "PNG")
 
 
 def _file(name: str, image: Image.Image, kind: str) -> dict[str, Any]:
@@ -72,6 +85,17 @@ def shoot(browser: Any, url: str, folder: Path) -> None:
     _done(page, 2)
     keep(page, "desktop-dark")
 
+    page = visit(DESKTOP, "light")
+    page.get_by_label("3D face").check()
+    page.set_input_files("#files", [drawn_face()])
+    _done(page, 1)
+    mesh = page.locator(".mesh canvas")
+    mesh.focus()
+    for _ in range(4):
+        mesh.press("ArrowRight")
+    mesh.blur()
+    keep(page, "mesh")
+
     page = visit(PHONE, "light")
     keep(page, "phone-empty")
     page.set_input_files("#files", given[:1])
@@ -88,7 +112,7 @@ def main() -> None:
         place = Path(work) / "cwd"
         place.mkdir()
         # Its artifacts folder is empty, so these are the networks in the package.
-        with started(place, place, "dct_net", "--time-limit", 120) as server:
+        with started(place, place, "dct_net", "hrn", "--time-limit", 120) as server:
             shoot(browser, server.url, folder)
 
 
