@@ -37,9 +37,16 @@ class Hub:
 
         Raises Mistake if the model, the revision or a file of it is not there or not for everyone.
         """
-        with self._refusals(wanted, "the list of files"):
-            found = self._api.list_repo_files(wanted.model_id, "model", revision=wanted.revision)
-        there = {info.path: Entry(int(info.size or 0), (info.sha256 or "").lower()) for info in found}
+        try:
+            with self._refusals(wanted, "the list of files"):
+                found = self._api.list_repo_files(wanted.model_id, "model", revision=wanted.revision)
+            there = {info.path: Entry(int(info.size or 0), (info.sha256 or "").lower()) for info in found}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # The client takes for granted that what answers is a hub.
+            raise Mistake(
+                f"{self.endpoint} answers, but not as the hub does ({type(error).__name__} in its list); right "
+                "would be an --endpoint such as https://www.modelscope.cn"
+            ) from error
         missing = [name for name in wanted.files if name not in there]
         if missing:
             raise Mistake(
@@ -130,6 +137,8 @@ def _reason(error: BaseException) -> str:
         return "the connection was refused"
     if any("NameResolution" in type(one).__name__ for one in chain):
         return "there is no host of that name"
+    if any("JSONDecode" in type(one).__name__ for one in chain):
+        return "what answers there is no hub"
     status = next((code for one in chain if (code := getattr(one, "status_code", None))), None)
     return f"the hub answered with status {status}" if status else "the connection broke off"
 
