@@ -66,12 +66,14 @@ class Int8Config(_Strict):
     """How a network is quantized, and what INT8 may cost on average over pictures, against FP32.
 
     `keep_fp16`: convolutions or modules, by the names of the graph's nodes, that stay FP16; the first and the last
-    convolution always do. `sad_percent`: most that alpha may move, in percent of all alpha; `psnr`: least PSNR in dB.
+    convolution always do. `sad_percent`: most that alpha may move, in percent of all alpha; `psnr`: least PSNR in dB;
+    `vertices_percent`: most that a face's vertices may move, in percent of its width.
     """
 
     keep_fp16: list[str] = []
     sad_percent: float | None = None
     psnr: float | None = None
+    vertices_percent: float | None = None
 
 
 class Batching(_Strict):
