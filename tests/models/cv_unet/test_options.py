@@ -4,6 +4,7 @@ import pytest
 
 from trtkit import models
 from trtkit.errors import Mistake
+from trtkit.models.cv_unet.frozen import OfficialCutOut, Options
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,8 @@ from trtkit.errors import Mistake
 def test_what_cannot_be_is_one_sentence(options, sentence):
     with pytest.raises(Mistake, match=sentence):
         models.get("cv_unet").open_pipeline({"matting": None}, options, 100)
+
+
+def test_an_empty_background_is_none_for_the_official_graph_either():
+    with pytest.raises(Mistake, match=r"--background  is neither a picture that is there nor a colour"):
+        OfficialCutOut(None, None, Options(background=""), 100)

@@ -43,7 +43,9 @@ class OfficialCutOut:
         if options.background is not None and options.alpha_only:
             raise Mistake("--background and --alpha-only exclude each other: a matte has no colours to stand before")
         self._chain, self._record, self._options = chain, record, options
-        self._background = read_background(options.background, limit_megapixels) if options.background else None
+        self._background = (
+            read_background(options.background, limit_megapixels) if options.background is not None else None
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
