@@ -3,11 +3,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from trtkit.errors import Mistake
 from trtkit.files import check_writable, write_whole
+from trtkit.models.hrn.geometry import uv_map
 
 
 def test_the_content_arrives_and_no_temporary_name_stays(tmp_path):
@@ -72,3 +74,17 @@ def small_disk(tmp_path):
         pytest.skip("mounting a small disk needs root")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+def test_a_user_whom_nothing_knows_has_a_home(trtkit, portrait, monkeypatch, in_empty_folder):
+    """A container's user without an entry in passwd and without $HOME."""
+
+    def unknown():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("MODELSCOPE_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", unknown)
+    assert uv_map._user_cache() == Path("/.cache/trtkit")
+    answer = trtkit("infer", portrait, "-o", "out.png")
+    assert answer.code == 0, answer.err

@@ -17,6 +17,14 @@ from trtkit.errors import Mistake
 PART = ".part"
 
 
+def home() -> Path:
+    """The user's home; '/' for a container's user whom nothing knows, as Docker itself has it."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
+
+
 def sha256(path: Path) -> str:
     """Hex digest of a file's content, read in blocks."""
     digest = hashlib.sha256()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from trtkit import files
 from trtkit.hub import record
 from trtkit.hub.official import Official
 from trtkit.hub.record import Record
@@ -16,7 +17,7 @@ def cache_root(given: Path | None) -> Path:
     if given is not None:
         return given
     named = os.environ.get("MODELSCOPE_CACHE")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "modelscope"
+    return Path(named).expanduser() if named else files.home() / ".cache" / "modelscope"
 
 
 def home(cache: Path, model_id: str, revision: str) -> Path:

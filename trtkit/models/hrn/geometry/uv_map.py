@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from trtkit.errors import Mistake
-from trtkit.files import write_whole
+from trtkit.files import home, write_whole
 from trtkit.models.hrn.coefficients import Floats
 from trtkit.models.hrn.geometry.coverage import cover
 from trtkit.models.hrn.geometry.face_model import Ints
@@ -89,4 +89,4 @@ def _read(path: Path, side: int) -> UvMap | None:
 
 
 def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trtkit"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache") / "trtkit"
