@@ -119,8 +119,10 @@ def test_verify_finds_what_is_no_longer_what_it_was(trtkit, engines, tmp_path, d
 def test_models_lists_every_model_and_gpu(trtkit, in_empty_folder):
     answer = trtkit("models")
     assert answer.code == 0
-    for name in (*models.NAMES, "embedded", "rtx5090", "12.0", "tensorrt-rtx"):
+    for name in (*models.NAMES, "weights in the package", "rtx5090", "12.0", "tensorrt-rtx"):
         assert name in answer.out
+    for name in models.NAMES:
+        assert f"trtkit pull {name}" in answer.out
     assert "untrained" not in answer.out
 
 
@@ -135,6 +137,12 @@ def test_doctor_tells_what_is_here_and_mends_what_is_not(trtkit, in_empty_folder
     assert answer.code == 0
     assert "onnxruntime" in answer.out
     assert "pip install 'trtkit[tensorrt]'" in answer.out
+    assert answer.out.endswith("nothing is broken; what is absent can wait until you want it\n")
+
+
+def test_doctor_says_what_every_absent_part_is_for(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", lambda name: None)
+    assert all(one.detail for one in doctor._packages())
 
 
 def test_two_onnxruntimes_in_one_environment_are_broken_and_mended():

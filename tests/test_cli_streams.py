@@ -10,7 +10,10 @@ import subprocess
 import sys
 
 import pytest
+import typer.main
 from PIL import Image
+
+from trtkit import cli
 
 
 @pytest.fixture
@@ -87,3 +90,15 @@ def test_a_bench_shows_tables_on_stdout_notes_on_stderr_and_its_json_is_json_alo
     assert any(shown in line for line in out)
     assert not any(line.startswith("note:") for line in out)
     assert err == [f"note: {note}" for note in figures.get("notes", [])]
+
+
+def test_help_tells_how_to_begin_and_every_option_of_every_verb_says_what_it_does():
+    command = typer.main.get_command(cli.app)
+    assert "trtkit infer photo.jpg" in command.epilog
+    verbs = [*command.commands.values()]
+    for verb in verbs:
+        verbs += getattr(verb, "commands", {}).values()
+        assert verb.help, verb.name
+        for option in verb.params:
+            assert option.help, f"{verb.name} {option.name}"
+    assert len(verbs) == len(command.commands) + 4

@@ -14,6 +14,7 @@ from trtkit.errors import TrtkitError
 app = typer.Typer(
     name="trtkit",
     help="From a ModelScope checkpoint to a measured, verified TensorRT engine to a running service.",
+    epilog="Begin with: trtkit infer photo.jpg. Each verb tells its options with --help.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -22,7 +23,7 @@ bench_app = typer.Typer(
     help="Measure, side by side with what one would use instead; ratios first.", no_args_is_help=True
 )
 app.add_typer(bench_app, name="bench")
-package_app = typer.Typer(help="Artifacts as what another server serves.", no_args_is_help=True)
+package_app = typer.Typer(help="Write what another server serves: a Triton model repository.", no_args_is_help=True)
 app.add_typer(package_app, name="package")
 
 ConfigOption = Annotated[
@@ -61,7 +62,9 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback behind an error.")] = False,
 ) -> None:
     """Options of every verb."""
@@ -77,7 +80,7 @@ def doctor(config: ConfigOption = None) -> None:
 
 @app.command("models")
 def list_models(config: ConfigOption = None) -> None:
-    """List the models: their networks, their weights, and which GPUs are served by what."""
+    """List the models: their networks, the weights here and on the hub, and which GPUs are served by what."""
     from trtkit.report import models as report
 
     report.show(config)
@@ -90,7 +93,9 @@ def pull(
         str | None,
         typer.Option(help="dct_net: anime, 3d, handdrawn, sketch, artstyle, sd-design or sd-illustration (anime)."),
     ] = None,
-    revision: Annotated[str | None, typer.Option(help="Another branch or tag than the one that is meant.")] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Another branch or tag of the snapshot than the one trtkit is made for.")
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder of snapshots (default: $MODELSCOPE_CACHE, else ~/.cache/modelscope).")
     ] = None,
@@ -98,7 +103,7 @@ def pull(
         str | None, typer.Option(help="URL of the hub (default: $MODELSCOPE_ENDPOINT, else the hub's own).")
     ] = None,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Make no request: say whether it is there, whole.")
+        bool, typer.Option("--offline", help="Ask no hub: say whether the whole snapshot is there already.")
     ] = False,
 ) -> None:
     """Fetch a model's official snapshot from the hub: the files that are needed, resumed where it stopped, checked."""
@@ -110,7 +115,9 @@ def pull(
 @app.command()
 def export(
     model: Annotated[str | None, typer.Argument(help="cv_unet, dct_net, hrn")] = None,
-    precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="fp16: typed, with its FP32 islands.")] = "fp32",
+    precision: Annotated[
+        Literal["fp32", "fp16"], typer.Option(help="fp16: all but the layers that need FP32.")
+    ] = "fp32",
     weights: WeightsOption = None,
     style: StyleOption = None,
     any_graph: Annotated[
@@ -148,14 +155,15 @@ def export(
 
 @app.command()
 def calibrate(
-    model: Annotated[str, typer.Argument(help="cv_unet, dct_net")],
+    model: Annotated[str, typer.Argument(help="cv_unet, dct_net, hrn")],
     images: Annotated[
         Path | None,
         typer.Option(help="Folder of photographs (default, for the embedded weights alone: drawn portraits)."),
     ] = None,
     method: Annotated[
-        Literal["minmax", "entropy", "percentile"], typer.Option(help="How much of a tensor's range is kept.")
-    ] = "minmax",
+        Literal["minmax", "entropy", "percentile"] | None,
+        typer.Option(help="How much of a tensor's range is kept (default: what engines.yaml says, else minmax)."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Images to use at most, evenly spaced.")] = None,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Measure what each layer costs: a table and a chart.")
@@ -180,12 +188,15 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="cv_unet, dct_net, hrn")],
     precision: Annotated[str, typer.Option(help="Which to compare, with commas.")] = "fp32,fp16,int8",
     images: Annotated[
-        Path | None, typer.Option(help="Folder of photographs to compare on (default: scikit-image's).")
+        Path | None,
+        typer.Option(
+            help="Folder of photographs to compare on (default: scikit-image's; hrn's net_recon: drawn faces)."
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Images to use at most, evenly spaced.")] = None,
     backend: BackendOption = "auto",
     device: DeviceOption = 0,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures a timed run.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures in each timed run.")] = 1,
     style: StyleOption = None,
     weights: WeightsOption = None,
     root: RootOption = ARTIFACTS,
@@ -266,7 +277,9 @@ def infer(
     ] = None,
     output: Annotated[
         Literal["coeffs", "uv", "mesh", "all"] | None,
-        typer.Option(help="hrn: the 257 numbers, the texture, mesh and texture (the default), or these and the maps."),
+        typer.Option(
+            help="hrn: the 257 numbers; the texture; mesh, texture and preview (the default); these and the maps."
+        ),
     ] = None,
     all_faces: Annotated[
         bool, typer.Option("--all-faces", help="hrn: every face of a picture, not only the surest.")
@@ -275,15 +288,16 @@ def infer(
         Path | None, typer.Option(help="hrn: folder of the face model's files, where not beside the weights.")
     ] = None,
     file_format: Annotated[
-        Literal["png", "webp", "jpg"], typer.Option("--format", help="Where --out does not name a file.")
+        Literal["png", "webp", "jpg"],
+        typer.Option("--format", help="Kind of the results where --out does not name a file."),
     ] = "png",
     backend: BackendOption = "auto",
     device: DeviceOption = 0,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures a network run.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures in one run of the network.")] = 1,
     max_megapixels: Annotated[float, typer.Option(min=0.001, help="Refuse larger pictures.")] = 100,
     root: RootOption = ARTIFACTS,
 ) -> None:
-    """Do the pictures: cut the person out, draw a cartoon, or make a 3D face mesh with its texture."""
+    """Run a model on pictures: cut the person out, draw a cartoon, or make a 3D face mesh with its texture."""
     from trtkit.report import inferring
 
     asked = {"size": size, "background": background, "alpha_only": alpha_only or None}
@@ -336,7 +350,8 @@ def serve(
         int | None, typer.Option(min=1, help="Threads that decode and encode (default: one a core).")
     ] = None,
     max_batch: Annotated[
-        int | None, typer.Option(min=1, help="Pictures a network run (default: engines.yaml, by network and backend).")
+        int | None,
+        typer.Option(min=1, help="Pictures in a run at most (default: engines.yaml, by network and backend)."),
     ] = None,
     mode: Annotated[
         Literal["fast", "fine"] | None,
@@ -393,7 +408,7 @@ def package_triton(
     ),
     config: ConfigOption = None,
 ) -> None:
-    """A Triton model repository: engines by compute capability, the ONNX for other GPUs, the pipelines on top."""
+    """Write a Triton model repository: engines by compute capability, the ONNX for other GPUs, the pipelines on top."""
     from trtkit.report import packaging
 
     packaging.show(models or [], style, gpu or [], precision, python, root, out, config)
@@ -424,7 +439,7 @@ def bench_run(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here, too.")] = None,
     chart: Annotated[Path | None, typer.Option(help="Draw the latencies into this PNG.")] = None,
 ) -> None:
-    """Latency, throughput and stages of a model on a backend, beside PyTorch, ONNX Runtime and the articles' way."""
+    """Latency, throughput and stages of a model on a backend, beside PyTorch, ONNX Runtime and common recipes."""
     from trtkit.bench.run import Settings
     from trtkit.report import benching
 
@@ -453,12 +468,15 @@ def bench_serve(
     backend: BackendOption = "auto",
     device: DeviceOption = 0,
     clients: Annotated[int, typer.Option(min=1, help="Clients at once; each asks again when it has its answer.")] = 16,
-    requests: Annotated[int, typer.Option(min=1, help="Of all clients together, a round and contender.")] = 64,
-    seconds: Annotated[float, typer.Option(min=0.1, help="A round and contender at most.")] = 10,
-    lone: Annotated[int, typer.Option(min=1, help="Requests of one client alone, a round.")] = 10,
+    requests: Annotated[
+        int, typer.Option(min=1, help="Requests of all clients together, for each contender in each round.")
+    ] = 64,
+    seconds: Annotated[float, typer.Option(min=0.1, help="That each contender takes in a round at most.")] = 10,
+    lone: Annotated[int, typer.Option(min=1, help="Requests of one client alone, in each round.")] = 10,
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
     max_batch: Annotated[
-        int | None, typer.Option(min=1, help="Pictures a network run (default: engines.yaml, by network and backend).")
+        int | None,
+        typer.Option(min=1, help="Pictures in a run at most (default: engines.yaml, by network and backend)."),
     ] = None,
     edge: Annotated[int, typer.Option(min=16, help="Long side of the photographs that are sent, at most.")] = 1024,
     photo: Annotated[Path | None, typer.Option(help="A photograph (default: one of scikit-image's).")] = None,

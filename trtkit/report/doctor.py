@@ -17,16 +17,17 @@ from trtkit.gpus import cuda_version, driver_version, local_capabilities
 from trtkit.report.console import console, table
 from trtkit.runtime.select import GPU_BACKENDS
 
-_PACKAGES = (
-    "numpy",
-    "onnx",
-    "opencv-python-headless",
-    "pillow",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "pycuda",
-    "cuda-bindings",
-)
+_PACKAGES = {
+    "numpy": "arrays",
+    "onnx": "reads and writes networks",
+    "opencv-python-headless": "decodes, resizes and encodes pictures",
+    "pillow": "reads pictures of every kind",
+    "onnxruntime": "runs networks on the CPU; onnxruntime-gpu does so, too",
+    "onnxruntime-gpu": "runs networks on an NVIDIA GPU, in the place of onnxruntime",
+    "pycuda": "memory and streams of an NVIDIA GPU",
+    "cuda-bindings": "CUDA graphs on an NVIDIA GPU",
+}
+"""Package → what it is for."""
 _OF_EXTRAS = {
     "torch": ("export", "networks are exported from checkpoints by it"),
     "scipy": ("hrn", "reads the official face model"),
@@ -56,7 +57,12 @@ def show(config: Path | None) -> int:
     for item in found:
         shown.add_row(item.subject, item.state, item.detail, item.mend)
     printer.print(shown)
-    return 3 if any(item.state == "broken" for item in found) else 0
+    broken = [item.subject for item in found if item.state == "broken"]
+    printer.print()
+    printer.print(
+        f"broken: {', '.join(broken)}" if broken else "nothing is broken; what is absent can wait until you want it"
+    )
+    return 3 if broken else 0
 
 
 def _system() -> list[Finding]:
@@ -66,8 +72,8 @@ def _system() -> list[Finding]:
 
 def _packages() -> list[Finding]:
     found = [
-        Finding(name, "ok" if version else "absent", version or "")
-        for name in _PACKAGES
+        Finding(name, "ok" if version else "absent", version or purpose)
+        for name, purpose in _PACKAGES.items()
         for version in [_version(name)]
     ]
     for name, (extra, purpose) in _OF_EXTRAS.items():
@@ -89,8 +95,8 @@ def conflicts(plain: str | None, gpu: str | None) -> list[Finding]:
 def _builders() -> list[Finding]:
     found = []
     for name, extra, where in (
-        ("tensorrt-rtx", "rtx", "builds for 7.5, 8.0, 8.6, 8.9 and 12.0 without a GPU"),
-        ("tensorrt", "tensorrt", "builds on the target GPU itself"),
+        ("tensorrt-rtx", "rtx", "builds engines for compute capability 7.5, 8.0, 8.6, 8.9 and 12.0 without a GPU"),
+        ("tensorrt", "tensorrt", "builds engines on the very GPU that they are for"),
     ):
         version = installed_version(name)
         detail = f"{version}; {where}" if version else where

@@ -1,4 +1,4 @@
-"""`trtkit models`: the models, their weights, and what serves each GPU."""
+"""`trtkit models`: the models, the weights in the package and the official ones, and what serves each GPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trtkit.report.console import console, table
 def show(config: Path | None) -> None:
     settings = configuration.load(config)
     printer = console()
-    shown = table("model", "network", "input", "output", "precisions", "weights", "good for", title="Models")
+    shown = table("model", "network", "input", "output", "engines in", "weights in the package", title="Models")
     for name in models.NAMES:
         model = models.get(name)
         for network in model.networks:
@@ -22,8 +22,14 @@ def show(config: Path | None) -> None:
                 for ts in (network.inputs, network.outputs)
             ]
             precisions = ", ".join(settings.network(name, network.name).precisions)
-            shown.add_row(f"{name} ({model.title})", network.name, *shapes, precisions, "embedded", record.note)
+            shown.add_row(f"{name} ({model.title})", network.name, *shapes, precisions, record.note)
     printer.print(shown)
+    printer.print()
+    official = table("model", "on the hub", "fetched by", "styles (--style)", title="Official weights")
+    for name in models.NAMES:
+        model = models.get(name)
+        official.add_row(name, model.official_id, f"trtkit pull {name}", ", ".join(model.styles))
+    printer.print(official)
     printer.print()
     gpus = table("--gpu", "card", "compute capability", "served by", "note", title="GPUs")
     for name, gpu in settings.gpus.items():
