@@ -19,6 +19,7 @@ FILE_NAME = "engines.yaml"
 
 ServedBy = Literal["tensorrt-rtx", "tensorrt", "onnxruntime"]
 Precision = Literal["fp32", "fp16", "int8"]
+Method = Literal["minmax", "entropy", "percentile"]
 Shape = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
 Capability = Annotated[str, StringConstraints(pattern=r"^\d+\.\d$")]
 
@@ -65,11 +66,13 @@ Profile = dict[str, ShapeRange]
 class Int8Config(_Strict):
     """How a network is quantized, and what INT8 may cost on average over pictures, against FP32.
 
-    `keep_fp16`: convolutions or modules, by the names of the graph's nodes, that stay FP16; the first and the last
-    convolution always do. `sad_percent`: most that alpha may move, in percent of all alpha; `psnr`: least PSNR in dB;
+    `method`: how much of a tensor's range is kept where --method does not say (calib/thresholds.py). `keep_fp16`:
+    convolutions or modules, by the names of the graph's nodes, that stay FP16; the first and the last convolution
+    always do. `sad_percent`: most that alpha may move, in percent of all alpha; `psnr`: least PSNR in dB;
     `vertices_percent`: most that a face's vertices may move, in percent of its width.
     """
 
+    method: Method = "minmax"
     keep_fp16: list[str] = []
     sad_percent: float | None = None
     psnr: float | None = None

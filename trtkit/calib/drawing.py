@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-COUNT, SCENES = 24, 48
+COUNT, SCENES = 24, 64
 """Pictures of the set: of portraits drawn here, and of scenes, which show a network one small crop each."""
 HELD_OUT = 1000
 """The first number of those that no calibration sees."""

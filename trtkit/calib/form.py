@@ -60,7 +60,7 @@ def make(
     check_form(content, f"the INT8 form of {target.name}")
     checks = {
         "against_fp32": _check(target, chosen, found, content, progress),
-        "tolerance": target.settings.int8.model_dump(exclude={"keep_fp16"}, exclude_none=True)
+        "tolerance": target.settings.int8.model_dump(exclude={"method", "keep_fp16"}, exclude_none=True)
         | {"mae": target.settings.tolerance.get("int8")},
     }
     parent = target.exact.manifest

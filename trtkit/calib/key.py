@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from trtkit import __version__
 from trtkit.calib import thresholds
 from trtkit.calib.histogram import BINS
-from trtkit.calib.thresholds import Method
+from trtkit.config import Method
 from trtkit.models.spec import Model, NetworkSpec
 
 FORM = 1

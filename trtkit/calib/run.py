@@ -16,11 +16,9 @@ from trtkit.calib.sensitivity import LayerCost
 from trtkit.calib.standing import check_quantized
 from trtkit.calib.subject import Subject, nothing_seen, opened
 from trtkit.calib.target import Target
-from trtkit.calib.thresholds import Method
+from trtkit.config import Method
 from trtkit.errors import CheckFailed, Mistake
 from trtkit.manifest import Manifest
-
-DEFAULT_METHOD: Method = "minmax"
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it, and of how much."""
@@ -28,11 +26,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Wish:
-    """What the user asked for. `keep_worst`: how many of the dearest convolutions stay FP16, beside those that
-    engines.yaml names."""
+    """What the user asked for. `method`: None for what engines.yaml says. `keep_worst`: how many of the dearest
+    convolutions stay FP16, beside those that engines.yaml names."""
 
     images: Path | None = None
-    method: Method = DEFAULT_METHOD
+    method: Method | None = None
     limit: int | None = None
     force: bool = False
     keep_worst: int = 0
@@ -63,13 +61,14 @@ def calibrate(target: Target, wish: Wish, progress: Progress = lambda what, done
     check_quantized(target)
     chosen = _images(target, wish)
     onnx_sha256 = target.exact.manifest.came_out.sha256
+    method = wish.method or target.settings.int8.method
     before = {name: exported.manifest.came_out.sha256 for name, exported in target.before.items()}
-    wanted = key.key_of(target.model, target.spec, onnx_sha256, chosen.hashes, target.size, wish.method, before)
+    wanted = key.key_of(target.model, target.spec, onnx_sha256, chosen.hashes, target.size, method, before)
     if wish.keep_worst:
         _check_enough(target, wish.keep_worst)
     found, scales_sha256, reason = _reusable(target.scales, wanted, wish.force)
     if found is None:
-        found = _measure(target, chosen, wanted, wish.method, progress)
+        found = _measure(target, chosen, wanted, method, progress)
         # Of what was written, not of what lies there: another calibration may write the same file meanwhile.
         scales_sha256 = scales.write(target.scales, found)
     costs = None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trtkit.calib.histogram import Histogram
 from trtkit.calib.qdq import LEVELS
+from trtkit.config import Method
 
-Method = Literal["minmax", "entropy", "percentile"]
 METHODS: tuple[str, ...] = get_args(Method)
 
 PERCENTILE = 99.999

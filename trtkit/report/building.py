@@ -14,6 +14,7 @@ from trtkit import config as configuration
 from trtkit import models
 from trtkit.build_engines.precision_choice import best, enforce_tolerance
 from trtkit.build_engines.run import Outcome, build_engines
+from trtkit.calib.standing import quantized, why_not_int8
 from trtkit.calib.target import Target
 from trtkit.config import Config, Precision
 from trtkit.errors import Mistake
@@ -89,12 +90,15 @@ def show(
 def _build_model(
     aside: Console, model: Model, gpus: list[str], wish: Wish, settings: Config, notes: list[str]
 ) -> list[Row]:
-    """Adds to `notes` why 'auto' chose as it did."""
+    """Adds to `notes` why 'auto' chose as it did, and what has no INT8."""
     rows: list[Row] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=aside, transient=True) as bar:
-        for network in model.networks:
-            target = Target(model, network, wish.out, settings)
+        targets = [Target(model, network, wish.out, settings) for network in model.networks]
+        if wish.precision == "int8":
+            quantized(targets)
+        for target in targets:
+            network = target.spec
             task = bar.add_task(f"{target.name} ONNX", total=None)
             precisions = {gpu: _precision(target, gpu, wish, notes) for gpu in gpus}
 
@@ -128,6 +132,9 @@ def _build_model(
 
 
 def _precision(target: Target, gpu: str, wish: Wish, notes: list[str]) -> Precision:
+    if wish.precision == "int8" and (why := why_not_int8(target)) is not None:
+        notes.append(f"{target.name}: FP16; {why}")
+        return "fp16"
     if wish.precision != "auto":
         return wish.precision
     choice = best(target, gpu, wish.builder)

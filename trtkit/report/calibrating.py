@@ -10,12 +10,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from trtkit import config as configuration
 from trtkit.calib import chart
 from trtkit.calib.run import Calibrated, Wish, calibrate
+from trtkit.calib.standing import quantized, why_not_int8
 from trtkit.calib.target import Target
 from trtkit.export.ready import ready
 from trtkit.files import write_whole
 from trtkit.report.console import console, remarks, table
 
-_FEW = 32
+_FEW, _NAMED = 32, 5
 
 
 def show(model: str, style: str | None, weights: str | None, out: Path, wish: Wish, config: Path | None) -> None:
@@ -23,8 +24,11 @@ def show(model: str, style: str | None, weights: str | None, out: Path, wish: Wi
     made = ready(model, style, weights, out, configuration.load(config))
     printer, aside = console(), remarks()
     aside.print(f"{made.model.folder}: {made.sentence}")
-    for spec in made.model.networks:
-        target = Target(made.model, spec, made.root, made.config)
+    targets = [Target(made.model, spec, made.root, made.config) for spec in made.model.networks]
+    for target in targets:
+        if target not in quantized(targets):
+            aside.print(f"{why_not_int8(target)}")
+            continue
         done = _with_a_bar(aside, target, wish)
         _print(printer, aside, target, done)
         if wish.sensitivity and done.costs:
@@ -55,6 +59,8 @@ def _print(printer: Console, aside: Console, target: Target, done: Calibrated) -
     if found.image_source == "folder" and count < _FEW:
         few = "one image is no calibration" if count == 1 else f"{count} images are few"
         aside.print(f"note: {few}; what they do not show is clipped, so give a hundred or more of all kinds")
+    if found.unseen:
+        aside.print(unseen_text(target, found.unseen, count))
     int8, total = len(flags["int8"]), len(flags["int8"]) + len(flags["fp16"])
     printer.print(
         f"{target.onnx('int8')}  {done.manifest.came_out.size / 1e6:.1f} MB, {int8} of {total} convolutions Int8, "
@@ -69,8 +75,20 @@ def _print(printer: Console, aside: Console, target: Target, done: Calibrated) -
         )
 
 
+def unseen_text(target: Target, unseen: list[str], count: int) -> str:
+    """'3 of 40 images show no … and count for nothing: a.jpg, b.jpg, …'"""
+    sought = target.studied.sought if target.studied is not None else "anything"
+    named = ", ".join(unseen[:_NAMED]) + (", …" if len(unseen) > _NAMED else "")
+    return f"note: {len(unseen)} of {count} images do not show {sought} and count for nothing: {named}"
+
+
 def figures_text(figures: dict[str, float]) -> str:
     """'mean error 0.31 grey levels, SAD 0.44 %' or 'PSNR 41.20 dB (least 38.10), SSIM 0.991'."""
+    if "vertices_percent" in figures:
+        return (
+            f"vertices {figures['vertices_percent']:.2f} % of the face's width apart "
+            f"(worst face {figures['worst_vertices_percent']:.2f} %)"
+        )
     if "sad_percent" in figures:
         return f"mean error {figures['mae']:.2f} grey levels, SAD {figures['sad_percent']:.2f} % of all alpha"
     if "psnr" in figures:
@@ -80,7 +98,8 @@ def figures_text(figures: dict[str, float]) -> str:
 
 def _print_costs(printer: Console, target: Target, done: Calibrated) -> None:
     costs = done.costs or []
-    unit = "grey levels" if target.spec.outputs[0].dtype == "uint8" else "output units"
+    grey = "grey levels" if target.spec.outputs[0].dtype == "uint8" else "output units"
+    unit = target.studied.unit if target.studied is not None else grey
     shown = table("layer", f"cost alone, {unit}", "in this form")
     kept = done.manifest.made_with.flags["fp16"]
     for cost in costs:

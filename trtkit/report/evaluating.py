@@ -11,12 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from trtkit import config as configuration
 from trtkit.calib import images, judge
 from trtkit.calib.images import ImageSet
+from trtkit.calib.standing import quantized, why_not_int8
 from trtkit.calib.target import Target
 from trtkit.config import Precision
 from trtkit.errors import Mistake
 from trtkit.evaluate.run import Evaluation, evaluate
 from trtkit.export.ready import ready
-from trtkit.report.calibrating import figures_text
+from trtkit.report.calibrating import figures_text, unseen_text
 from trtkit.report.console import console, remarks, table
 
 
@@ -36,13 +37,30 @@ def show(
     """Raises the first network's error; the records of the networks before it are kept."""
     precisions = parse_precisions(precision)
     made = ready(model, style, weights, root, configuration.load(config))
-    pictures = images.from_folder(folder, limit) if folder else images.shipped(limit)
     printer, aside = console(), remarks()
     aside.print(f"{made.model.folder}: {made.sentence}")
-    for spec in made.model.networks:
-        target = Target(made.model, spec, made.root, made.config)
-        found = _with_a_bar(aside, target, precisions, pictures, backend, device, batch)
+    targets = [Target(made.model, spec, made.root, made.config) for spec in made.model.networks]
+    if "int8" in precisions:
+        quantized(targets)
+    for target in targets:
+        why = why_not_int8(target) if "int8" in precisions else None
+        possible = [precision for precision in precisions if precision != "int8" or why is None]
+        if why is not None:
+            aside.print(why)
+        if not possible:
+            continue
+        found = _with_a_bar(aside, target, possible, _pictures(target, folder, limit), backend, device, batch)
         _print(printer, aside, target, found)
+
+
+def _pictures(target: Target, folder: Path | None, limit: int | None) -> ImageSet:
+    """Those of --images, else scikit-image's photographs; for the networks in the package drawn ones where they know
+    no others."""
+    if folder is not None:
+        return images.from_folder(folder, limit)
+    if target.studied is not None and target.exact.manifest.made_of.weights.kind == "embedded":
+        return images.drawn(limit, target.studied.draw, held_out=True)
+    return images.shipped(limit)
 
 
 def _with_a_bar(
@@ -98,14 +116,19 @@ def _print(printer: Console, aside: Console, target: Target, found: Evaluation) 
             f"INT8 runs {speed.median:.2f} x as fast as FP16 "
             f"({speed.least:.2f} to {speed.greatest:.2f} in {record.rounds} interleaved rounds)"
         )
+    if record.backend == "cpu" and "fp16" in record.forms:
+        aside.print("note: a CPU computes FP16 in FP32; its error here says nothing about a GPU's")
     if record.backend in ("cpu", "cuda") and "int8" in record.forms:
         aside.print(
             "note: ONNX Runtime does not run TensorRT's form of INT8 in INT8 throughout; "
             "its speed here says nothing about a TensorRT engine's"
         )
+    if found.unseen:
+        aside.print(unseen_text(target, found.unseen, record.images + len(found.unseen)))
+    unit = f" {target.studied.unit}" if target.studied is not None else ""
     for precision, summary in found.summaries.items():
         printer.print(
-            f"{precision}: worst image {summary.worst}, {summary.per_image[summary.worst]:.3g} on average off"
+            f"{precision}: worst image {summary.worst}, {summary.per_image[summary.worst]:.3g}{unit} on average off"
         )
     if found.summaries and target.worst_picture.is_file():
         printer.print(f"worst image side by side: {target.worst_picture}")
