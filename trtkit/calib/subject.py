@@ -41,8 +41,7 @@ class Subject:
     def figures(self, output: TensorSpec, reference: Arrays, found: Arrays) -> dict[str, float]:
         """accuracy.figures of one picture's `output`, and the model's own figure."""
         common = accuracy.figures(output, reference[output.name], found[output.name])
-        studied = self._target.studied
-        if self.study is None or studied is None:
+        if self.study is None or (studied := self._target.studied) is None:
             return common
         return common | {studied.figure: self.study.apart(reference, found)}
 
