@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from trtkit.runtime.process import immortalise
 from trtkit.runtime.shapes import Shapes, SymbolicShapes, input_profiles, resolve
 from trtkit.runtime.slots import Slot
 from trtkit.runtime.stream_graph import StreamGraph
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 PROVIDER = "CUDAExecutionProvider"
 MOST_SHAPES = 16
@@ -78,19 +81,20 @@ class OrtCudaEngine:
         self.notes: list[str] = []
         self._ort, self._place = ort, place
         self._graphs = graphs
+        model = _read(file, self.what)
         options = {
             "device_id": str(place.ordinal),
             "user_compute_stream": str(place.cuda.handle(place.stream)),
             # Grow by what is asked for: the default doubles, and the card is shared.
             "arena_extend_strategy": "kSameAsRequested",
-            "prefer_nhwc": "1" if nhwc else "0",
+            "prefer_nhwc": "1" if nhwc and _fixed_kernels(model) else "0",
             # cuDNN's own first choice is 3 to 5 % quicker on an H200 than the default's, which measures nothing either.
             # fuse_conv_bias must stay off: what it compiles for one shape it unloads at the next one, and a graph that
             # was captured with it then runs freed code (docs/benchmarks.md).
             "cudnn_conv_algo_search": "HEURISTIC",
             **(provider_options or {}),
         }
-        self._form = _form(file, self.what, multiple_of) if quick else None
+        self._form = _form(model, multiple_of) if quick else None
         self._session = self._open(self._form.content if self._form else file, options)
         ours = (
             {name for stretch in self._form.stretches for name in (stretch.rows, stretch.columns)} if self._form else ()
@@ -259,16 +263,27 @@ class OrtCudaEngine:
             raise
 
 
-def _form(file: Path | bytes, what: str, multiple_of: int) -> Form | None:
-    """The form that is quick on the CUDA provider; None where it would be the same. Raises CheckFailed for no ONNX."""
+def _read(file: Path | bytes, what: str) -> ModelProto:
+    """Raises CheckFailed for no ONNX."""
     import onnx
 
     try:
-        model = onnx.load_from_string(file) if isinstance(file, bytes) else onnx.load(file)
+        return onnx.load_from_string(file) if isinstance(file, bytes) else onnx.load(file)
     except Exception as error:  # protobuf's own types
         raise CheckFailed(f"{what} is not an ONNX file: {' '.join(str(error).split())[:300]}") from error
+
+
+def _form(model: ModelProto, multiple_of: int) -> Form | None:
+    """The form that is quick on the CUDA provider; None where it would be the same."""
     form = form_for(model, multiple_of)
     return form if form.changed else None
+
+
+def _fixed_kernels(model: ModelProto) -> bool:
+    """Every convolution's kernel is a constant. ONNX Runtime 1.31 gives its convolution for channels last a kernel that
+    is computed, as behind a DequantizeLinear, in the wrong layout ("C: 16 kernel channels: 3")."""
+    fixed = {tensor.name for tensor in model.graph.initializer}
+    return all(node.input[1] in fixed for node in model.graph.node if node.op_type == "Conv")
 
 
 def _is_out_of_memory(error: Exception) -> bool:

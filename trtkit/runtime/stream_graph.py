@@ -20,8 +20,9 @@ class StreamGraph:
     def __init__(self, stream: int, enqueue: Callable[[], None]) -> None:
         self._driver = bindings()
         self._stream = self._driver.CUstream(stream)
-        # Thread-local: another thread's allocation (PyTorch's, say) does not end this capture.
-        mode = self._driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        # Relaxed: neither another thread's allocation (PyTorch's, say) nor one of the library's own in the middle of
+        # `enqueue` ends this capture. Memory that a library takes here it keeps, as it does in a plain run.
+        mode = self._driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
         self._call("cuStreamBeginCapture", self._stream, mode)
         try:
             enqueue()

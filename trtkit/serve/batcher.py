@@ -22,6 +22,7 @@ import numpy as np
 
 from trtkit.errors import Mistake
 from trtkit.runtime.backend import Arrays, Backend, check_inputs
+from trtkit.runtime.gpu import GpuBackend
 from trtkit.serve.breaker import Breaker
 from trtkit.serve.counts import NetworkCounts
 from trtkit.serve.memory import is_out_of_memory
@@ -283,7 +284,7 @@ class Batcher:
     def _serve(self, backend: Backend, batch: list[_Entry]) -> None:
         began = time.monotonic_ns()
         try:
-            outputs = self._run(backend, _joined(batch), batch[0].most)
+            outputs = self._run(backend, batch)
         except Exception as error:
             if not isinstance(error, Mistake):
                 log.error("%s: a run of %d failed: %s", self.title, sum(e.rows for e in batch), error)
@@ -301,17 +302,17 @@ class Batcher:
             alone = len(batch) == 1
             entry.future.set_result(outputs if alone else {name: array[part] for name, array in outputs.items()})
 
-    def _run(self, backend: Backend, arrays: Mapping[str, np.ndarray], most: int) -> Arrays:
-        """One run, or several where the memory holds no more at once; `most` rows have this shape at most."""
-        rows = len(next(iter(arrays.values()))) if self.max_batch > 1 else 1
+    def _run(self, backend: Backend, batch: Sequence[_Entry]) -> Arrays:
+        """One run, or several where the memory holds no more at once."""
+        rows = sum(entry.rows for entry in batch) if self.max_batch > 1 else 1
         parts: list[Arrays] = []
         done = 0
         while done < rows:
-            size = min(self._allowed, most, rows - done)
-            part = arrays if size == rows else {name: array[done : done + size] for name, array in arrays.items()}
+            size = min(self._allowed, batch[0].most, rows - done)
+            wanted = [entry.arrays for entry in batch] if size == rows else _rows(batch, done, done + size)
             began = time.monotonic_ns()
             try:
-                outputs = backend.run(part)
+                outputs = _together(backend, wanted)
             except Exception as error:
                 if size == 1 or not is_out_of_memory(error):
                     raise
@@ -348,10 +349,28 @@ class Batcher:
         return Refused(503, f"network {self.title} failed ({_brief(error)}); try again", 1)
 
 
-def _joined(batch: list[_Entry]) -> Mapping[str, np.ndarray]:
-    if len(batch) == 1:
-        return batch[0].arrays
-    return {name: np.concatenate([entry.arrays[name] for entry in batch]) for name in batch[0].arrays}
+def _rows(batch: Sequence[_Entry], first: int, last: int) -> list[Mapping[str, np.ndarray]]:
+    """Rows first to last (exclusive) of all that the batch holds, still apart."""
+    parts: list[Mapping[str, np.ndarray]] = []
+    start = 0
+    for entry in batch:
+        part = slice(max(0, first - start), max(0, last - start))
+        if part.start < min(part.stop, entry.rows):
+            parts.append({name: array[part] for name, array in entry.arrays.items()})
+        start += entry.rows
+    return parts
+
+
+def _together(backend: Backend, parts: Sequence[Mapping[str, np.ndarray]]) -> Arrays:
+    """One run of all parts' rows, which are brought together in the backend's own memory where it lends some."""
+    if not isinstance(backend, GpuBackend):
+        joined = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+        return backend.run(joined)
+    shapes = {n: (sum(len(part[n]) for part in parts), *first.shape[1:]) for n, first in parts[0].items()}
+    with backend.lease(shapes) as lease:
+        for name, array in lease.inputs.items():
+            np.concatenate([part[name] for part in parts], out=array)
+        return {name: array.copy() for name, array in lease.run().items()}
 
 
 def _settle(entry: _Entry, error: BaseException) -> None:
