@@ -81,7 +81,7 @@ def drawn(limit: int | None, draw: Draw | None = None, held_out: bool = False) -
     code = sha256(Path(drawing.__file__))
     if draw is not None:
         code += hashlib.sha256(drawing.scene(0, draw).tobytes()).hexdigest()
-    count = limit or (drawing.COUNT if draw is None else drawing.SCENES)
+    count = limit or drawing.COUNT
     numbers = {f"drawn-{number:03}": number for number in range(first, first + count)}
     hashes = {name: hashlib.sha256(f"{code} {number}".encode()).hexdigest() for name, number in numbers.items()}
     if draw is None:

@@ -17,7 +17,7 @@ def why_not_int8(target: Target) -> str | None:
     stated = target.settings.precisions
     if "int8" in stated:
         return None
-    because = f" ({target.spec.not_int8})" if target.spec.not_int8 else ""
+    because = f": {target.spec.not_int8}" if target.spec.not_int8 else ""
     return f"{target.name} has no INT8 form, since engines.yaml states {', '.join(stated)} alone for it{because}"
 
 

@@ -133,7 +133,7 @@ def _build_model(
 
 def _precision(target: Target, gpu: str, wish: Wish, notes: list[str]) -> Precision:
     if wish.precision == "int8" and (why := why_not_int8(target)) is not None:
-        notes.append(f"{target.name}: FP16; {why}")
+        notes.append(f"{why}; built in FP16")
         return "fp16"
     if wish.precision != "auto":
         return wish.precision
