@@ -14,7 +14,7 @@ from skimage import data
 
 from trtkit import cli
 
-pytest_plugins = ["tests.small_matting", "tests.workers"]
+pytest_plugins = ["tests.small_faces", "tests.small_matting", "tests.workers"]
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,10 @@ def test_what_the_workflow_runs_makes_what_it_uploads(tmp_path, model, precision
     upload = next(step for step in JOB["steps"] if step.get("uses", "").startswith("actions/upload-artifact"))
     for pattern in upload["with"]["path"].split():
         assert list(tmp_path.glob(pattern)), pattern
-    for network in models.get(model).networks:
-        assert list((tmp_path / "artifacts" / model).glob(f"{network.name}.{precision}.sm86.*.engine"))
+    settings = config.load().models[model].networks
+    for name, network in settings.items():
+        kind = precision if precision in network.precisions else "fp16"
+        assert list((tmp_path / "artifacts" / model).glob(f"{name}.{kind}.sm86.*.engine"))
     assert "a10" in (tmp_path / "summary.md").read_text()
 
 

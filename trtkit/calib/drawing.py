@@ -37,7 +37,7 @@ def portrait(number: int) -> NDArray[np.uint8]:
 
 
 def scene(number: int, draw: Callable[[Generator, NDArray[np.uint8]], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """The same with what `draw` puts before the background, which has no lights: a small RetinaFace sees faces there."""
+    """The same with what `draw` puts before the background. That has no lights: a small RetinaFace sees faces there."""
     dice = np.random.default_rng((20_261_121, number))
     place = np.rint(np.clip(_place(dice, SIDE, kinds=4), 0, 1) * 255).astype(np.uint8)
     return _photographed(dice, draw(dice, place).astype(np.float32) / 255)

@@ -1,0 +1,41 @@
+"""The embedded coefficient network of hrn, calibrated on its drawn set: fixtures for every folder (see conftest.py)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from trtkit import config as configuration
+from trtkit import models
+from trtkit.calib.run import Calibrated, Wish, calibrate
+from trtkit.calib.target import Target
+from trtkit.config import Config
+
+
+def recon_at(root: Path, config: Config | None = None) -> Target:
+    """hrn/net_recon under `root`, on the embedded weights."""
+    model = models.get("hrn")
+    return Target(model, model.network("net_recon"), root, config or configuration.load())
+
+
+def with_recon(**settings: object) -> Config:
+    """The package's settings with these in net_recon's `int8` block."""
+    raw = configuration.load().model_dump(by_alias=True)
+    raw["models"]["hrn"]["networks"]["net_recon"]["int8"] |= settings
+    return Config.model_validate(raw)
+
+
+@pytest.fixture(scope="session")
+def recon_made(tmp_path_factory) -> tuple[Target, Calibrated]:
+    """What `trtkit calibrate hrn` makes of net_recon, and what it says. Not to be changed."""
+    target = recon_at(tmp_path_factory.mktemp("faces") / "artifacts")
+    return target, calibrate(target, Wish())
+
+
+@pytest.fixture
+def recon(recon_made, tmp_path) -> Target:
+    """A copy of it."""
+    shutil.copytree(recon_made[0].root, tmp_path / "artifacts")
+    return recon_at(tmp_path / "artifacts")
