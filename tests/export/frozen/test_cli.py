@@ -117,7 +117,7 @@ def test_any_other_graph_is_imported_and_built(trtkit, graphs, tf_python, tmp_pa
     assert "networks: " in answer.out
     record = _build(trtkit, tmp_path, "keypoints")
     assert "keypoints/" in record.out
-    unable = trtkit("infer", tmp_path / "chain.json", "--model", "keypoints", "--artifacts", tmp_path)
+    unable = trtkit("infer", tmp_path / "keypoints" / "chain.json", "--model", "keypoints", "--artifacts", tmp_path)
     assert unable.code == 2
     assert "infer has no pipeline for" in unable.err
 
