@@ -93,7 +93,7 @@ def _build_model(
     """Adds to `notes` why 'auto' chose as it did, and what has no INT8."""
     rows: list[Row] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=aside, transient=True) as bar:
+    with Progress(*columns, console=aside, transient=True, disable=not aside.is_terminal) as bar:
         targets = [Target(model, network, wish.out, settings) for network in model.networks]
         if wish.precision == "int8":
             quantized(targets)

@@ -37,7 +37,7 @@ def show(model: str, style: str | None, weights: str | None, out: Path, wish: Wi
 
 def _with_a_bar(aside: Console, target: Target, wish: Wish) -> Calibrated:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=aside, transient=True) as bar:
+    with Progress(*columns, console=aside, transient=True, disable=not aside.is_terminal) as bar:
         task = bar.add_task(f"{target.name}", total=None)
 
         def progress(what: str, done: int, total: int) -> None:

@@ -73,7 +73,7 @@ def _with_a_bar(
     batch: int,
 ) -> Evaluation:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=aside, transient=True) as bar:
+    with Progress(*columns, console=aside, transient=True, disable=not aside.is_terminal) as bar:
         task = bar.add_task(target.name, total=None)
 
         def progress(what: str, done: int, total: int) -> None:

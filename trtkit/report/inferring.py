@@ -81,7 +81,8 @@ def _run(
 ) -> tuple[list[Done], StageClock]:
     """Of a model that names its stages they are shown as they come."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=aside, transient=True, disable=len(work) == 1 and not stages) as bar:
+    hidden = not aside.is_terminal or (len(work) == 1 and not stages)
+    with Progress(*columns, console=aside, transient=True, disable=hidden) as bar:
         task = bar.add_task("pictures", total=len(work))
 
         def told(stage: str, seconds: float | None) -> None:
