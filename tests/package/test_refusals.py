@@ -27,3 +27,18 @@ def test_engines_of_two_sets_of_profiles_are_refused(trtkit, engine, tmp_path):
     assert f"{other} and " in answer.err.replace("\n", "")
     assert "were built with different profiles, and a Triton model has one configuration for both" in answer.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_network_without_int8_is_packaged_in_fp16_beside_one_that_has_it(recon, trtkit, tmp_path):
+    answer = trtkit(
+        "package", "triton", "hrn", "--precision", "int8", "--artifacts", recon.root, "--out", tmp_path / "out"
+    )
+    assert answer.code == 2
+    said = " ".join(answer.err.split())
+    assert "has no fp16 ONNX file of mid_net; make it with: trtkit export hrn --precision fp16" in said
+    recon.onnx("int8").unlink()
+    answer = trtkit(
+        "package", "triton", "hrn", "--precision", "int8", "--artifacts", recon.root, "--out", tmp_path / "out"
+    )
+    said = " ".join(answer.err.split())
+    assert "has no int8 ONNX file of net_recon; make it with: trtkit calibrate hrn" in said

@@ -51,17 +51,17 @@ def collect(
                 f"alone; package the model's own networks: trtkit export {model.called} --weights embedded, or serve "
                 "it with trtkit serve"
             )
-    networks = [(model, spec) for model in models for spec in model.networks]
+    networks = [(model, spec, _kind(model, spec, precision, config)) for model in models for spec in model.networks]
     asked = {name: config.gpu(name) for name in gpus}
     wanted = {gpu.compute_capability: name for name, gpu in asked.items() if BUILDER in gpu.served_by}
     if not gpus:
-        found = [capability for model, spec in networks for capability in _capabilities(model, spec, root, precision)]
+        found = [capability for model, spec, kind in networks for capability in _capabilities(model, spec, root, kind)]
         wanted = {capability: artifacts.sm(capability) for capability in found}
     made = []
-    for model, spec in networks:
-        onnx = _onnx(model, spec, root, precision, config)
+    for model, spec, kind in networks:
+        onnx = _onnx(model, spec, root, kind, config)
         engines = {
-            capability: _engine(model, spec, root, precision, capability, gpu)
+            capability: _engine(model, spec, root, kind, capability, gpu)
             for capability, gpu in sorted(wanted.items(), key=lambda item: float(item[0]))
         }
         _same_weights(onnx, engines)
@@ -83,6 +83,13 @@ def rtx_engines(sources: Sequence[Sources], root: Path) -> list[Path]:
         for source in sources
         for path in sorted((root / source.model.folder).glob(f"{source.spec.name}.*.tensorrt-rtx.engine"))
     ]
+
+
+def _kind(model: Model, spec: NetworkSpec, precision: Precision | None, config: Config) -> Precision | None:
+    """`precision`, or FP16 for a network that has no INT8 beside others of its model that have."""
+    known = config.models[model.name].networks if model.name in config.models else {}
+    has_int8 = {name for name, settings in known.items() if "int8" in settings.precisions}
+    return "fp16" if precision == "int8" and has_int8 and spec.name not in has_int8 else precision
 
 
 def _capabilities(model: Model, spec: NetworkSpec, root: Path, precision: Precision | None) -> list[str]:
