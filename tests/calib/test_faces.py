@@ -19,10 +19,11 @@ from trtkit.calib.run import Wish, calibrate
 from trtkit.calib.standing import check_quantized
 from trtkit.calib.subject import opened
 from trtkit.calib.target import Target
-from trtkit.errors import CheckFailed, Mistake
+from trtkit.errors import CheckFailed, MissingComponent, Mistake
 from trtkit.models.hrn import specs, study
 from trtkit.models.hrn.coefficients import COUNT
 from trtkit.models.hrn.synthetic import files
+from trtkit.models.spec import Around
 from trtkit.runtime.cpu import CpuBackend
 
 LIMIT = 1.0
@@ -136,6 +137,26 @@ def test_pictures_of_nobody_are_named_and_count_for_nothing(faces, tmp_path, trt
     target = recon_at(tmp_path / "artifacts")
     assert calibrate(target, Wish(faces)).reason is None
     assert not target.root.joinpath("hrn", "mid_net.int8.onnx").exists()
+
+
+def test_a_face_model_beside_the_weights_is_the_one_that_counts(recon_made, tmp_path):
+    """Weights of the user's own; the synthetic face model stands in for one of people."""
+    target = recon_made[0]
+    files.write(tmp_path / "assets")
+
+    def of(folder):
+        return replace(target, model=replace(target.model, around=Around("file", folder)))
+
+    with opened(of(tmp_path)) as subject:
+        assert subject.inputs(drawing.scene(1, study.draw)) is not None
+    (tmp_path / "assets" / "bfm_uvs2.npy").unlink()
+    with (
+        pytest.raises(MissingComponent, match=r"does not hold bfm_uvs2\.npy; .* with --weights DIR$"),
+        opened(of(tmp_path)),
+    ):
+        pytest.fail("opened")
+    with pytest.raises(MissingComponent, match=r"the face model of 3D Face HRN is missing: .* with --weights DIR$"):
+        study.fingerprint(Around("file", None))
 
 
 def test_only_pictures_of_nobody_are_a_sentence_and_nothing_is_written(tmp_path):

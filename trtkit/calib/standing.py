@@ -21,12 +21,10 @@ def why_not_int8(target: Target) -> str | None:
     return f"{target.name} has no INT8 form, since engines.yaml states {', '.join(stated)} alone for it{because}"
 
 
-def quantized(targets: Sequence[Target]) -> list[Target]:
-    """Those of a model's networks that engines.yaml states INT8 for. Raises Mistake if that is none."""
-    found = [target for target in targets if why_not_int8(target) is None]
-    if not found:
+def check_any_quantized(targets: Sequence[Target]) -> None:
+    """Raise Mistake if engines.yaml states INT8 for none of a model's networks."""
+    if all(why_not_int8(target) is not None for target in targets):
         check_quantized(targets[0])
-    return found
 
 
 def check_quantized(target: Target) -> None:

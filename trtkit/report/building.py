@@ -14,7 +14,7 @@ from trtkit import config as configuration
 from trtkit import models
 from trtkit.build_engines.precision_choice import best, enforce_tolerance
 from trtkit.build_engines.run import Outcome, build_engines
-from trtkit.calib.standing import quantized, why_not_int8
+from trtkit.calib.standing import check_any_quantized, why_not_int8
 from trtkit.calib.target import Target
 from trtkit.config import Config, Precision
 from trtkit.errors import Mistake
@@ -96,7 +96,7 @@ def _build_model(
     with Progress(*columns, console=aside, transient=True, disable=not aside.is_terminal) as bar:
         targets = [Target(model, network, wish.out, settings) for network in model.networks]
         if wish.precision == "int8":
-            quantized(targets)
+            check_any_quantized(targets)
         for target in targets:
             network = target.spec
             task = bar.add_task(f"{target.name} ONNX", total=None)

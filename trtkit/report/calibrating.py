@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from trtkit import config as configuration
 from trtkit.calib import chart
 from trtkit.calib.run import Calibrated, Wish, calibrate
-from trtkit.calib.standing import quantized, why_not_int8
+from trtkit.calib.standing import check_any_quantized, why_not_int8
 from trtkit.calib.target import Target
 from trtkit.export.ready import ready
 from trtkit.files import write_whole
@@ -25,9 +25,10 @@ def show(model: str, style: str | None, weights: str | None, out: Path, wish: Wi
     printer, aside = console(), remarks()
     aside.print(f"{made.model.folder}: {made.sentence}")
     targets = [Target(made.model, spec, made.root, made.config) for spec in made.model.networks]
+    check_any_quantized(targets)
     for target in targets:
-        if target not in quantized(targets):
-            aside.print(f"{why_not_int8(target)}")
+        if (why := why_not_int8(target)) is not None:
+            aside.print(why)
             continue
         done = _with_a_bar(aside, target, wish)
         _print(printer, aside, target, done)

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from trtkit import config as configuration
 from trtkit.calib import images, judge
 from trtkit.calib.images import ImageSet
-from trtkit.calib.standing import quantized, why_not_int8
+from trtkit.calib.standing import check_any_quantized, why_not_int8
 from trtkit.calib.target import Target
 from trtkit.config import Precision
 from trtkit.errors import Mistake
@@ -41,7 +41,7 @@ def show(
     aside.print(f"{made.model.folder}: {made.sentence}")
     targets = [Target(made.model, spec, made.root, made.config) for spec in made.model.networks]
     if "int8" in precisions:
-        quantized(targets)
+        check_any_quantized(targets)
     for target in targets:
         why = why_not_int8(target) if "int8" in precisions else None
         possible = [precision for precision in precisions if precision != "int8" or why is None]
