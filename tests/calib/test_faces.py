@@ -48,6 +48,7 @@ def test_faces_of_held_out_portraits_stay_within_a_per_cent_of_their_width(recon
     """Portraits by the generator that training is judged by: neither training nor calibration saw them."""
     target, done = recon_made
     assert done.scales.image_source == "drawn"
+    assert done.scales.key.method == target.settings.int8.method != "minmax", "engines.yaml's, as none was named"
     assert done.excesses == []
     rows = []
     with opened(target) as subject, CpuBackend(target.exact.path) as fp32, CpuBackend(target.onnx("int8")) as int8:
