@@ -9,16 +9,12 @@ statistics exchanged between pictures (Zhou et al., "Domain Generalization with 
 from __future__ import annotations
 
 import random
-from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HIDE_CHANCE = 0.5
-HIDDEN = 0.12
-"""Of the patches of a picture that is hidden from."""
 MIX_CHANCE = 0.5
 MIX_SPREAD = 0.1
 """Beta(0.1, 0.1): mostly one picture's statistics or the other's, seldom between."""
@@ -60,19 +56,3 @@ def _mixed(module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
     new_mean = torch.lerp(mean[partner], mean, shares)
     new_spread = torch.lerp(spread[partner], spread, shares)
     return ((output - mean) / spread * new_spread + new_mean).to(output.dtype)
-
-
-def hide_patches(blocks: list[nn.Module], share: float) -> None:
-    """While training, blind these blocks to patches of the picture, in a `share` of the pictures (DropBlock, Ghiasi et
-    al., arXiv 1810.12890): what a sleeve's middle is must follow from what is around it, however its folds look."""
-    for block in blocks:
-        block.register_forward_hook(partial(_hidden, share))
-
-
-def _hidden(share: float, module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-    if not module.training or not torch.is_grad_enabled() or random.random() > HIDE_CHANCE:
-        return output
-    cells = random.choice((6, 10, 16))
-    dice = torch.rand(len(output), 1, cells, cells, device=output.device)
-    seen = (dice > HIDDEN) | (torch.rand(len(output), 1, 1, 1, device=output.device) > share)
-    return output * F.interpolate(seen.to(output.dtype), output.shape[-2:])

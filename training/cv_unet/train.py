@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from training.cv_unet.frames import Pool
-from training.cv_unet.generalise import hide_patches, mix_statistics, random_convolution
+from training.cv_unet.generalise import mix_statistics, random_convolution
 from training.cv_unet.losses import coarse_loss, matting_loss
 from trtkit.models.cv_unet.fold import fold
 from trtkit.models.cv_unet.network import MattingUNet, UNetConfig
@@ -33,7 +33,7 @@ class Plan:
     """Everything that decides what comes out, the device's arithmetic aside."""
 
     seed: int = 3
-    steps: int = 15_000
+    steps: int = 10_225
     rate: float = 1.5e-3
     decay: float = 1e-3
     canvas: int = 512  # pixels at which figures are drawn before they are shrunk to a working size
@@ -46,12 +46,14 @@ class Plan:
         (256, 64), (320, 48), (384, 40), (448, 32), (448, 32), (512, 24), (512, 24),
     )  # fmt: skip
     random_convolutions: float = 0.3  # share of the pictures
-    hidden: float = 0.0  # share of the pictures that the finest blocks do not see all of
     coarse: float = 0.4  # weight of the guesses at small sizes
     # Weight of the cross entropy: the first for half of the run, then falling to the last at its end, since a network
     # that is unsure of a sleeve should give a sleeve or none, not its ghost.
     cross_entropy: tuple[float, float] = (0.3, 0.02)
     average: float = 0.9997
+    # What ships is the averaged network of the end with this share of the one half way, which had read less into
+    # drawings; by an officer's photograph that training never sees (docs/weights.md).
+    half_way: float = 0.2
     recalibration: int = 60  # batches that the averaged network's norms take their statistics from, at the end
     network: UNetConfig = field(default_factory=lambda: UNetConfig(norm=True))
 
@@ -73,8 +75,6 @@ class Run:
         self.net = MattingUNet(plan.network).to(device).to(memory_format=layout)  # type: ignore[call-overload]
         self.mean = copy.deepcopy(self.net).eval().requires_grad_(False)
         mix_statistics(list(self.net.encoder[:3]))
-        if plan.hidden:
-            hide_patches(list(self.net.encoder[:4]), plan.hidden)
         # While training, each coarse level of the decoder says by itself where the person is, so that the whole body
         # is decided on where all of the picture is in sight; what ships has no such heads.
         channels = plan.network.channels()[-2:1:-1]
@@ -165,19 +165,27 @@ class Run:
 
 
 def export(trained: MattingUNet, path: Path) -> None:
-    """The shipped form: folded, FP16. Raises OverflowError if a weight does not fit FP16."""
-    folded = fold(copy.deepcopy(trained).float().cpu())
-    half = {name: tensor.half().contiguous() for name, tensor in folded.state_dict().items()}
+    """Its weights with the norms folded, FP16. Raises OverflowError if one does not fit FP16."""
+    _write(
+        {name: tensor.float() for name, tensor in fold(copy.deepcopy(trained).float().cpu()).state_dict().items()}, path
+    )
+
+
+def ship(last: Path, half_way: Path, out: Path, plan: Plan) -> None:
+    """`out`, the weights that ship, from those of the run's end and of its middle. Raises OverflowError as `export`."""
+    late, early = (load_file(path) for path in (last, half_way))
+    _write({name: torch.lerp(late[name].float(), early[name].float(), plan.half_way) for name in late}, out)
+
+
+def _write(weights: dict[str, torch.Tensor], path: Path) -> None:
+    half = {name: tensor.half().contiguous() for name, tensor in weights.items()}
     if not all(torch.isfinite(tensor).all() for tensor in half.values()):
         raise OverflowError(f"{path}: a folded weight is beyond FP16; train with more weight decay")
     save_file(half, path)
 
 
-def train(
-    plan: Plan, out: Path, device: str, seconds: float, by_time: tuple[float, float] | None = None
-) -> Run:  # fmt: skip
-    """Until the plan's last step, or `seconds` from now; with `by_time` the schedule goes by the clock instead, from
-    the first of its two shares (0..1) now to the second when the seconds are over."""
+def train(plan: Plan, out: Path, device: str, seconds: float, by_time: bool = False) -> Run:
+    """Until the plan's last step, or `seconds` from now; `by_time` lets the schedule end with the seconds instead."""
     begin = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     run, checkpoint = Run(plan, device), out / "checkpoint.pt"
@@ -185,21 +193,24 @@ def train(
         run.restore(checkpoint)
     pool = Pool(plan.people, plan.places, plan.canvas, device, plan.draw)
     _say(f"pools drawn after {time.monotonic() - begin:.0f} s, at step {run.step}")
+    half_way, last = out / "half_way.safetensors", out / "last.safetensors"
     shown, first = time.monotonic(), run.step
     while run.step < plan.steps and time.monotonic() - begin < seconds:
-        progress = run.step / plan.steps
-        if by_time:
-            progress = by_time[0] + (by_time[1] - by_time[0]) * (time.monotonic() - begin) / seconds
+        progress = (time.monotonic() - begin) / seconds if by_time else run.step / plan.steps
         loss = run.train_step(pool, progress)
         if run.step % 200 == 0:
             now = time.monotonic()
             _say(f"step {run.step} loss {loss.item():.4f} at {(run.step - first) / (now - shown):.1f} steps/s")
             shown, first = now, run.step
+        if progress >= 0.5 and not half_way.exists():
+            export(run.recalibrated(pool), half_way)
         if run.step % 2500 == 0:
             run.save(checkpoint)
-            export(run.recalibrated(pool), out / "matting.safetensors")
+            export(run.recalibrated(pool), last)
     run.save(checkpoint)
-    export(run.recalibrated(pool), out / "matting.safetensors")
+    export(run.recalibrated(pool), last)
+    if half_way.exists():
+        ship(last, half_way, out / "matting.safetensors", plan)
     return run
 
 
@@ -231,9 +242,7 @@ def main() -> None:
     else:
         torch.set_flush_denormal(True)
     begin = time.monotonic()
-    run = train(
-        plan, options.out, device, options.smoke if smoke else options.stop_after, by_time=(0, 1) if smoke else None
-    )
+    run = train(plan, options.out, device, options.smoke if smoke else options.stop_after, by_time=smoke)
     _say(f"{run.step} steps in {time.monotonic() - begin:.0f} s on {device}")
     if run.step >= plan.steps or smoke:
         from training.cv_unet.card import write
