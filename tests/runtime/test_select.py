@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from trtkit import artifacts, manifest, models
+from trtkit import artifacts, config, manifest, models
 from trtkit.errors import CheckFailed, MissingComponent, Mistake
 from trtkit.models.spec import Model
-from trtkit.runtime import cuda, machine, select, tensorrt, tensorrt_rtx
+from trtkit.runtime import cuda, engines, machine, select, tensorrt, tensorrt_rtx
 from trtkit.runtime.cpu import CpuBackend
 from trtkit.runtime.cuda_api import DeviceLost
-from trtkit.runtime.request import Opened
+from trtkit.runtime.request import Opened, Request
 
 from .toy_network import toy_network
 
@@ -30,14 +30,14 @@ def root(tmp_path: Path, model: Model) -> Path:
     return tmp_path
 
 
-def put(path: Path, precision: str, weights: str = "a" * 64, **engine: str) -> Path:
+def put(path: Path, precision: str, weights: str = "a" * 64, kind: str = "file", **engine: str) -> Path:
     content = toy_network()
     record = manifest.Manifest(
         kind="engine" if engine else "onnx",
         model="cv_unet",
         network="matting",
         precision=precision,
-        made_of=manifest.MadeOf(weights=manifest.WeightsRecord(kind="file", sha256=weights)),
+        made_of=manifest.MadeOf(weights=manifest.WeightsRecord(kind=kind, sha256=weights)),
         made_with=manifest.MadeWith(
             trtkit="0",
             tool=engine.get("tool", "trtkit"),
@@ -197,6 +197,31 @@ def test_cuda_takes_the_half_form_unless_it_is_left_over_from_other_weights(mode
     assert cuda.onnx_file(request, half=False) == single
     put(half, "fp16", weights="b" * 64)
     assert cuda.onnx_file(request, half=True) == single
+
+
+def test_an_engine_of_other_weights_than_the_exported_ones_is_left_over(model, root, gpu, opened, monkeypatch):
+    monkeypatch.setattr("trtkit.runtime.engines.installed_versions", lambda: {"tensorrt": "10.16.1.11"})
+    path = artifacts.engine_path(root, model.name, "matting", "fp16", "8.9", "tensorrt")
+    put(path, "fp16", weights="b" * 64, tool="tensorrt", version="10.16.1.11", capability="8.9")
+    loaded = load(model, root)
+    assert opened == ["cuda"]
+    assert (
+        f"not tensorrt: {path} is made of other weights than matting.fp32.onnx beside it; build it again: "
+        "trtkit build cv_unet --gpu sm89 --builder tensorrt --precision fp16" in loaded.why
+    )
+    with pytest.raises(MissingComponent, match="made of other weights than"):
+        load(model, root, "tensorrt")
+    artifacts.onnx_path(root, model.name, "matting", "fp32").unlink()
+    request = Request(model, model.network("matting"), root, 0, 1, config.load())
+    assert engines.refusal(request, "tensorrt", None) is None, (
+        "of an engine that came without its ONNX nothing is known"
+    )
+
+
+def test_what_an_earlier_package_left_behind_gives_way_to_the_package(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "local_capabilities", lambda: ())
+    put(artifacts.onnx_path(tmp_path, model.name, "matting", "fp32"), "fp32", kind="embedded")
+    assert load(model, tmp_path).path == model.embedded_onnx("matting")
 
 
 def test_a_file_of_another_model_is_refused(model, root):

@@ -8,6 +8,7 @@ from trtkit import artifacts, manifest
 from trtkit.errors import MissingComponent
 from trtkit.runtime import machine
 from trtkit.runtime.gpu import GpuBackend, Place
+from trtkit.runtime.left_over import left_over
 from trtkit.runtime.ort_cuda import OrtCudaEngine, provider_missing
 from trtkit.runtime.pycuda_api import PyCuda
 from trtkit.runtime.request import Opened, Request
@@ -46,21 +47,12 @@ def load(request: Request) -> Opened:
 
 def onnx_file(request: Request, half: bool) -> Path | None:
     """The exported FP16 form (where `half`), else the exported FP32 form, else the one in the package; or the exported
-    form in the precision asked for, if one was.
-
-    An FP16 form of other weights than the FP32 form beside it is left over from an earlier export: it does not count.
+    form in the precision asked for, if one was. Of the exported ones, none that is left over from other weights.
     """
     model, network = request.model, request.spec.name
-    if request.precision:
-        exact = artifacts.onnx_path(request.root, model.folder, network, request.precision)
-        return exact if exact.is_file() else None
-    single = artifacts.onnx_path(request.root, model.folder, network, "fp32")
-    halved = artifacts.onnx_path(request.root, model.folder, network, "fp16")
-    if half and halved.is_file():
-        weights = manifest.read(halved).made_of.weights.sha256
-        if not single.is_file() or manifest.read(single).made_of.weights.sha256 == weights:
-            return halved
-    if single.is_file():
-        return single
+    for precision in (request.precision,) if request.precision else (("fp16", "fp32") if half else ("fp32",)):
+        path = artifacts.onnx_path(request.root, model.folder, network, precision)
+        if path.is_file() and left_over(manifest.read(path), request) is None:
+            return path
     embedded = model.embedded_onnx(network)
-    return embedded if embedded.is_file() else None
+    return embedded if embedded.is_file() and not request.precision else None

@@ -7,8 +7,9 @@ from pathlib import Path
 from trtkit import artifacts, manifest
 from trtkit.build_engines.judge import judge_engine
 from trtkit.build_engines.versions import installed_versions
-from trtkit.errors import TrtkitError
+from trtkit.errors import CheckFailed, TrtkitError
 from trtkit.manifest import Manifest
+from trtkit.runtime.left_over import left_over
 from trtkit.runtime.machine import capability_of
 from trtkit.runtime.request import Request
 
@@ -41,6 +42,13 @@ def judge(path: Path, request: Request, library_version: str | None = None) -> M
     `library_version`: what will load a version-compatible engine, which any later TensorRT may.
     """
     record = manifest.read_verified(path)
+    reason = left_over(record, request)
+    if reason is not None:
+        sm = artifacts.sm(str(record.made_for.compute_capability))
+        raise CheckFailed(
+            f"{path} is {reason}; build it again: trtkit build {request.model.called} --gpu {sm} "
+            f"--builder {record.made_with.tool} --precision {record.precision}"
+        )
     versions = dict(installed_versions())
     built_with = record.made_with.version
     if version_compatible(record) and library_version and _key(library_version) >= _key(built_with):
