@@ -380,11 +380,14 @@ def inspect(file: Annotated[Path, typer.Argument(help="An ONNX file, an engine, 
 
 
 @app.command()
-def verify(files: Annotated[list[Path], typer.Argument(help="Artifacts, or folders of them.")]) -> None:
+def verify(
+    files: Annotated[list[Path], typer.Argument(help="Artifacts, or folders of them.")],
+    here: Annotated[bool, typer.Option("--here", help="Engines for other GPUs than this machine's fail.")] = False,
+) -> None:
     """Recompute the hashes of artifacts and judge their versions and compute capability."""
     from trtkit.report import artifact
 
-    raise typer.Exit(artifact.verify(files))
+    raise typer.Exit(artifact.verify(files, here))
 
 
 @package_app.command("triton")

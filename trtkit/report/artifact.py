@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from trtkit import manifest
+from trtkit.artifacts import sm
 from trtkit.build_engines.judge import judge_engine
-from trtkit.build_engines.versions import installed_versions
 from trtkit.errors import Mistake, TrtkitError
 from trtkit.gpus import local_capabilities
 from trtkit.manifest import Manifest
 from trtkit.models.imported import chain_file
 from trtkit.models.imported.plan import BranchStep, CropStep, HostStep, NetworkStep, Step
 from trtkit.report.console import console, table
+from trtkit.runtime import tensorrt
+from trtkit.runtime.engines import versions_for
 
 SUFFIXES = (".onnx", ".engine")
 _RANGE = ("min", "opt", "max")
@@ -31,25 +33,35 @@ def show(file: Path) -> None:
     printer.print(shown)
 
 
-def verify(files: list[Path]) -> int:
-    """Check every artifact named or found; a line each. Returns the first failure's exit code, or 0."""
+def verify(files: list[Path], here_alone: bool = False) -> int:
+    """Check every artifact named or found; a line each. Returns the first failure's exit code, or 0.
+
+    `here_alone`: an engine for another GPU than this machine's is a failure.
+    """
     printer = console()
     first = 0
     for file in _artifacts(files):
         try:
             record = manifest.read_verified(file)
-            here = local_capabilities()
-            if record.kind == "engine" and here:
-                wanted = record.made_for.compute_capability
-                judge_engine(record, wanted if wanted in here else here[0], installed_versions())
-            judged = (
-                "" if record.kind == "onnx" or here else " (hash and manifest; there is no GPU here to judge it for)"
-            )
-            printer.print(f"ok      {file}{judged}")
+            printer.print(f"ok      {file}{_judged(record, here_alone)}")
         except TrtkitError as error:
             first = first or error.exit_code
             printer.print(f"failed  {error}")
     return first
+
+
+def _judged(record: Manifest, here_alone: bool) -> str:
+    """What a line adds where hash and manifest alone were checked. Raises CheckFailed for an engine of a GPU of this
+    machine that the library here does not load, and for one of another GPU if `here_alone`."""
+    if record.kind != "engine":
+        return ""
+    here, wanted = local_capabilities(), record.made_for.compute_capability
+    if wanted is not None and wanted not in here and not here_alone:
+        why = f"it is for {sm(wanted)}, not for this machine's GPU" if here else "there is no GPU here to judge it for"
+        return f" (hash and manifest; {why})"
+    loader = tensorrt.library_version() if record.made_with.tool == tensorrt.NAME else None
+    judge_engine(record, wanted if wanted in here else next(iter(here), None), versions_for(record, loader))
+    return ""
 
 
 def _artifacts(files: list[Path]) -> Iterator[Path]:

@@ -49,12 +49,18 @@ def judge(path: Path, request: Request, library_version: str | None = None) -> M
             f"{path} is {reason}; build it again: trtkit build {request.model.called} --gpu {sm} "
             f"--builder {record.made_with.tool} --precision {record.precision}"
         )
+    judge_engine(record, capability_of(request.ordinal), versions_for(record, library_version))
+    return record
+
+
+def versions_for(record: Manifest, library_version: str | None) -> dict[str, str]:
+    """The installed builders' versions, as far as `record`'s engine is concerned: a later `library_version` stands for
+    the one that made a version-compatible engine."""
     versions = dict(installed_versions())
     built_with = record.made_with.version
     if version_compatible(record) and library_version and _key(library_version) >= _key(built_with):
         versions[record.made_with.tool] = built_with
-    judge_engine(record, capability_of(request.ordinal), versions)
-    return record
+    return versions
 
 
 def version_compatible(record: Manifest) -> bool:
