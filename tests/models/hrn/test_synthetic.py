@@ -84,10 +84,11 @@ def test_a_damaged_file_is_named(name, synthetic_assets, tmp_path):
         assets.load(tmp_path)
 
 
-def test_faces_of_another_mesh_are_refused(synthetic_assets, tmp_path):
+@pytest.mark.parametrize("line", ["f 1/1 2/2 99999/99999", "f a b c", "f 1/1 2/2", "f 1.5 2 3"])
+def test_faces_of_another_mesh_are_refused(synthetic_assets, tmp_path, line):
     for file in synthetic_assets.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    (tmp_path / "template_bfm.obj").write_text("f 1/1 2/2 99999/99999\n")
+    (tmp_path / "template_bfm.obj").write_text(f"f 1/1 2/2 3/3\n{line}\n")
     with pytest.raises(Mistake, match=r"template_bfm\.obj"):
         assets.load(tmp_path)
 

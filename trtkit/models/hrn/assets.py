@@ -147,7 +147,10 @@ def _faces(path: Path, vertices: int) -> Ints:
     faces = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("f "):
-            faces.append([int(corner.split("/")[0]) for corner in line.split()[1:4]])
+            corners = [corner.split("/")[0] for corner in line.split()[1:4]]
+            if len(corners) < 3 or not all(corner.isascii() and corner.isdigit() for corner in corners):
+                raise Mistake(f"{path} has a face '{line[:40]}' that is no three vertex numbers; download it again")
+            faces.append([int(corner) for corner in corners])
     found = np.array(faces, np.int64).reshape(-1, 3) - 1
     if not len(found) or found.min() < 0 or found.max() >= vertices:
         raise Mistake(f"{path} has no faces over the {vertices} vertices of bfm_uvs2.npy; download it again")
