@@ -77,6 +77,12 @@ def test_an_empty_folder_and_an_empty_glob_are_named(tmp_path):
         jobs([str(tmp_path / "*.jpg")], None, "cutout", ".png")
 
 
+def test_an_empty_name_is_not_the_current_folder(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    with pytest.raises(Mistake, match=r"^the name of a picture is empty; name a file, a folder \('\.' for this one\)"):
+        jobs([""], None, "cutout", ".png")
+
+
 def test_a_result_never_replaces_its_picture(photos):
     with pytest.raises(Mistake, match=r"would replace the picture itself"):
         jobs([str(photos / "b.jpg")], photos / "b.jpg", "cutout", ".png")

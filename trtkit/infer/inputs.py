@@ -28,9 +28,12 @@ def jobs(what: list[str], out: Path | None, tag: str, suffix: str) -> list[Job]:
     STEM.TAG where the `suffix` is empty: then there are several of each picture.
 
     With one file, `out` may be the result's own name; otherwise it is a folder. Without `out`, results lie beside
-    their pictures. Raises Mistake if nothing matches, if none of the pictures is there, if a result would replace its
-    picture, if `out` is a file where a folder is needed, and for a result that can be seen not to be writable.
+    their pictures. Raises Mistake if a name is empty, if nothing matches, if none of the pictures is there, if a result
+    would replace its picture, if `out` is a file where a folder is needed, and for a result that can be seen not to be
+    writable.
     """
+    if "" in what:
+        raise Mistake("the name of a picture is empty; name a file, a folder ('.' for this one) or a pattern")
     sources = [path for item in what for path in _expand(item, f".{tag}.")]
     _check_any_is_there(sources)
     single = len(sources) == 1 and len(what) == 1 and not os.path.isdir(what[0])
