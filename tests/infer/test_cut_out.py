@@ -144,6 +144,19 @@ def test_bad_input_is_one_sentence_with_exit_code_2_and_nothing_written(trtkit, 
     assert sorted(in_empty_folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize("arguments", [("-o", "out.jpg"), ("--format", "jpg")])
+def test_a_cut_out_as_jpeg_is_said_before_a_network_is_loaded(
+    trtkit, portrait, in_empty_folder, monkeypatch, arguments
+):
+    shutil.copy(portrait, "p.png")
+    monkeypatch.setattr(select, "load", lambda *_, **__: pytest.fail("a network was loaded"))
+    answer = trtkit("infer", "p.png", *arguments)
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert (
+        "is a JPEG, which has no transparency; write .png or .webp, or give --background or --alpha-only" in answer.err
+    )
+
+
 @pytest.mark.parametrize("arguments", [("gone.jpg",), ("none/*.jpg",), (".",), ("p.jpg", "-o", "file/out.png")])
 @pytest.mark.parametrize("model", models.NAMES)
 def test_what_cannot_be_read_or_written_is_said_before_a_network_is_loaded(

@@ -177,6 +177,8 @@ class Model:
     """Files of the weights' folder that the pipeline reads, where they are there: copied beside the networks."""
     needed: Callable[[Mapping[str, Any], tuple[str, ...]], tuple[str, ...]] | None = None
     """(options, names of its networks) → those that the pipeline runs under these options; None: all of them."""
+    opaque_with: tuple[str, ...] = ()
+    """Every result is transparent unless one of these options is given; none named: that is not known beforehand."""
     several_files: bool = False
     """A result is several files rather than one picture."""
     stages: Mapping[str, str] = field(default_factory=dict)

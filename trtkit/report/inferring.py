@@ -15,6 +15,7 @@ from trtkit.errors import Mistake
 from trtkit.export.ready import ready
 from trtkit.infer.inputs import jobs
 from trtkit.infer.run import Done, process
+from trtkit.models.imaging.encode import check_transparency
 from trtkit.models.imported.model import in_use
 from trtkit.models.pipeline import Pipeline, StageClock
 from trtkit.report.console import console, remarks
@@ -43,6 +44,9 @@ def show(
     if asked.several_files and file_format != "png":
         raise Mistake(f"--format {file_format} is for a picture; {model} writes several files, its textures as PNG")
     work = jobs(pictures, out, asked.result_tag, "" if asked.several_files else f".{file_format}")
+    if asked.opaque_with and not options.keys() & set(asked.opaque_with):
+        for job in work:
+            check_transparency(job.target.suffix, str(job.target))
     made = ready(model, style, weights, root, settings, publish=False)
     chosen = made.model
     began = time.perf_counter()

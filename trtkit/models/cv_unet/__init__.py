@@ -77,5 +77,6 @@ MODEL = Model(
         _BACKGROUND,
         _ALPHA_ONLY,
     ),
+    opaque_with=("background", "alpha_only"),
     useful=Useful("long", "size", matte="alpha_only"),
 )

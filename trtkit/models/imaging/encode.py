@@ -28,6 +28,15 @@ _WEBP = {"quality": 90, "method": 0}
 """Lossy colour, lossless alpha. Pillow, not OpenCV: OpenCV has no `method` and takes three times as long."""
 
 
+class NoTransparency(Mistake):
+    """A transparent result as a JPEG; what mends it is said otherwise to a server's client."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is a JPEG, which has no transparency; write .png or .webp, or give --background or --alpha-only"
+        )
+
+
 def encode(image: NDArray[np.uint8], suffix: str, name: str = "") -> bytes:
     """The file content of `image`: uint8 [H, W] grey or alpha, [H, W, 3] RGB or [H, W, 4] RGBA.
 
@@ -38,8 +47,8 @@ def encode(image: NDArray[np.uint8], suffix: str, name: str = "") -> bytes:
     kind = suffix.lower()
     name = name or f"a {suffix} file"
     check_suffix(suffix, name)
-    if kind in (".jpg", ".jpeg") and image.ndim == 3 and image.shape[2] == 4:
-        raise Mistake(f"{name} is a JPEG, which has no transparency; write .png or .webp, or give a --background")
+    if image.ndim == 3 and image.shape[2] == 4:
+        check_transparency(suffix, name)
     limit = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}.get(kind)
     if limit and max(image.shape[:2]) > limit:
         raise Mistake(
@@ -56,6 +65,12 @@ def check_suffix(suffix: str, name: str) -> None:
     """Raises Mistake where no image can be written as `suffix`, in any case; `name` is what it calls the file."""
     if suffix.lower() not in SUFFIXES:
         raise Mistake(f"{name} cannot be written as an image; give it one of the suffixes {', '.join(SUFFIXES)}")
+
+
+def check_transparency(suffix: str, name: str) -> None:
+    """Raises NoTransparency where `suffix`, in any case, holds no alpha; `name` is what it calls the file."""
+    if suffix.lower() in (".jpg", ".jpeg"):
+        raise NoTransparency(name)
 
 
 def write(path: Path, image: NDArray[np.uint8]) -> None:
