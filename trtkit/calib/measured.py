@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trtkit.errors import CheckFailed
+from trtkit.file_lock import alone
 from trtkit.files import write_whole
 
 
@@ -66,9 +67,10 @@ def read(path: Path) -> list[Record]:
 
 
 def keep(path: Path, record: Record) -> None:
-    """Add `record`, in place of an older one of the same backend and device."""
-    others = [old for old in read(path) if (old.backend, old.device) != (record.backend, record.device)]
-    write_whole(path, (Records(records=[*others, record]).model_dump_json(indent=2) + "\n").encode())
+    """Add `record`, in place of an older one of the same backend and device; another evaluation's beside it stays."""
+    with alone(path):
+        others = [old for old in read(path) if (old.backend, old.device) != (record.backend, record.device)]
+        write_whole(path, (Records(records=[*others, record]).model_dump_json(indent=2) + "\n").encode())
 
 
 def figures_of(path: Path, onnx_sha256: str) -> dict[str, float] | None:
