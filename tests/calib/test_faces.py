@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from training.hrn.portraits import portraits
 from trtkit.build_engines.precision_choice import best, enforce_tolerance
 from trtkit.build_engines.precision_share import MIN_INT8_SHARE
 from trtkit.build_engines.run import build_engines
-from trtkit.calib import drawing, images, judge, run
+from trtkit.calib import drawing, form, images, judge, run
 from trtkit.calib.run import Wish, calibrate
 from trtkit.calib.standing import check_quantized
 from trtkit.calib.subject import opened
@@ -138,6 +139,22 @@ def test_pictures_of_nobody_are_named_and_count_for_nothing(faces, tmp_path, trt
     target = recon_at(tmp_path / "artifacts")
     assert calibrate(target, Wish(faces)).reason is None
     assert not target.root.joinpath("hrn", "mid_net.int8.onnx").exists()
+    renamed = shutil.copytree(faces, tmp_path / "renamed")
+    (renamed / "nobody.png").rename(renamed / "somebody.png")
+    (renamed / "face3.png").rename(renamed / "nobody.png")
+    again = calibrate(target, Wish(renamed, force=False, keep_worst=1))
+    assert (again.reason, again.unseen) == (None, ["somebody.png"]), "names do not count, contents do"
+    assert again.manifest.came_out.checks["against_fp32"]["images"] == 4
+
+
+def test_checking_on_pictures_of_nobody_is_a_sentence(recon_made, faces):
+    """Scales of another set of pictures, say, or of a finder of faces that finds less by now."""
+    target, done = recon_made
+    nobody = images.from_folder(faces, None).without([f"face{number}.png" for number in range(4)])
+    before = target.onnx("int8").read_bytes()
+    with pytest.raises(Mistake, match=r"none of 1 pictures shows a face that can be aligned, so hrn/net_recon sees"):
+        form.make(target, nobody, done.scales, "0" * 64, [], False, lambda *_: None)
+    assert target.onnx("int8").read_bytes() == before
 
 
 def test_a_face_model_beside_the_weights_is_the_one_that_counts(recon_made, tmp_path):

@@ -11,7 +11,7 @@ from trtkit import __version__, manifest
 from trtkit.calib import accuracy, placement, qdq
 from trtkit.calib.images import ImageSet
 from trtkit.calib.scales import Scales
-from trtkit.calib.subject import opened
+from trtkit.calib.subject import nothing_seen, opened
 from trtkit.calib.target import Target
 from trtkit.export import half
 from trtkit.export.run import check_form, up_to_date
@@ -40,14 +40,15 @@ def build_key(target: Target, scales_sha256: str, worst: list[str]) -> str:
 
 def make(
     target: Target,
-    chosen: ImageSet,
+    seen: ImageSet,
     found: Scales,
     scales_sha256: str,
     worst: list[str],
     force: bool,
     progress: Callable[[str, int, int], None],
 ) -> Manifest:
-    """Write the Q/DQ ONNX unless it is up to date. Raises Mistake for a block list that names nothing."""
+    """Write the Q/DQ ONNX unless it is up to date, compared with FP32 on images that were `seen`. Raises Mistake for a
+    block list that names nothing, and where none of the images shows anything for the network."""
     path = target.onnx("int8")
     key = build_key(target, scales_sha256, worst)
     if not force and (existing := up_to_date(path, key)):
@@ -59,7 +60,7 @@ def make(
     content = qdq.insert(typed, exact, where, found.limits).SerializeToString(deterministic=True)
     check_form(content, f"the INT8 form of {target.name}")
     checks = {
-        "against_fp32": _check(target, chosen, found, content, progress),
+        "against_fp32": _check(target, seen, content, progress),
         "tolerance": target.settings.int8.model_dump(exclude={"method", "keep_fp16"}, exclude_none=True)
         | {"mae": target.settings.tolerance.get("int8")},
     }
@@ -95,16 +96,18 @@ def make(
 
 
 def _check(
-    target: Target, chosen: ImageSet, found: Scales, content: bytes, progress: Callable[[str, int, int], None]
+    target: Target, seen: ImageSet, content: bytes, progress: Callable[[str, int, int], None]
 ) -> dict[str, float]:
     """Figures against FP32 on some of the calibration images: 127 steps cannot be fitted to a picture."""
     output = target.spec.outputs[0]
-    names = chosen.without(found.unseen).spread(CHECKED)
+    names = seen.spread(CHECKED)
     rows = {}
     exact = target.graph.SerializeToString()
     with opened(target) as subject, CpuBackend(exact) as fp32, CpuBackend(content) as int8:
-        for name, pixels in zip(names, chosen.pixels(names), strict=True):
+        for name, pixels in zip(names, seen.pixels(names), strict=True):
             if (arrays := subject.inputs(pixels)) is not None:
                 rows[name] = subject.figures(output, fp32.run(arrays), int8.run(arrays))
             progress("check", len(rows), len(names))
+    if not rows:
+        raise nothing_seen(target, len(names))
     return accuracy.summary(rows).figures

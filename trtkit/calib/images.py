@@ -34,6 +34,10 @@ class ImageSet:
         """At most `count` names, evenly spaced."""
         return evenly(list(self.hashes), count)
 
+    def named(self, digests: list[str]) -> list[str]:
+        """What the images of these contents are called here."""
+        return [name for name, digest in self.hashes.items() if digest in digests]
+
     def without(self, names: list[str]) -> ImageSet:
         return replace(self, hashes={name: digest for name, digest in self.hashes.items() if name not in names})
 

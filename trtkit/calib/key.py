@@ -16,8 +16,8 @@ from trtkit.calib.histogram import BINS
 from trtkit.config import Method
 from trtkit.models.spec import Model, NetworkSpec
 
-FORM = 1
-"""Raised when the same images would give other scales."""
+FORM = 2
+"""Raised when the same images would give another scales file."""
 
 _LIBRARIES = ("numpy", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu")
 

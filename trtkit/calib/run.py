@@ -39,11 +39,13 @@ class Wish:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """`reason`: why the scales were made (again), None if they were reused. `costs`: dearest first, where asked for.
+    """`reason`: why the scales were made (again), None if they were reused. `unseen`: names of the
+    images that show nothing for the network. `costs`: dearest first, where asked for.
     `excesses`: what passes its tolerance, a phrase each."""
 
     scales: Scales
     reason: str | None
+    unseen: list[str]
     manifest: Manifest
     costs: list[LayerCost] | None
     worst: list[str]
@@ -71,16 +73,18 @@ def calibrate(target: Target, wish: Wish, progress: Progress = lambda what, done
         found = _measure(target, chosen, wanted, method, progress)
         # Of what was written, not of what lies there: another calibration may write the same file meanwhile.
         scales_sha256 = scales.write(target.scales, found)
+    unseen = chosen.named(found.unseen)
+    seen = chosen.without(unseen)
     costs = None
     worst: list[str] = []
     if wish.sensitivity or wish.keep_worst:
-        costs = _costs(target, chosen, found, scales_sha256, progress)
+        costs = _costs(target, seen, found, scales_sha256, progress)
         open_to_int8 = _quantizable(target)
         worst = [cost.name for cost in costs if cost.name in open_to_int8][: wish.keep_worst]
-    made = form.make(target, chosen, found, scales_sha256, worst, wish.force, progress)
+    made = form.make(target, seen, found, scales_sha256, worst, wish.force, progress)
     figures = made.came_out.checks["against_fp32"]
     excesses = judge.excesses(figures, target.settings, relative=target.spec.relative)
-    return Calibrated(found, reason, made, costs, worst, excesses, time.perf_counter() - began)
+    return Calibrated(found, reason, unseen, made, costs, worst, excesses, time.perf_counter() - began)
 
 
 def _images(target: Target, wish: Wish) -> ImageSet:
@@ -135,7 +139,7 @@ def _measure(target: Target, chosen: ImageSet, wanted: key.Key, method: Method, 
             flat += int(pixels.min() == pixels.max())
             arrays = subject.inputs(pixels)
             if arrays is None:
-                unseen.append(name)
+                unseen.append(chosen.hashes[name])
             else:
                 yield arrays
             progress("images", number + 1, len(chosen))
@@ -163,11 +167,11 @@ def _measure(target: Target, chosen: ImageSet, wanted: key.Key, method: Method, 
     )
 
 
-def _costs(target: Target, chosen: ImageSet, found: Scales, scales_sha256: str, progress: Progress) -> list[LayerCost]:
+def _costs(target: Target, seen: ImageSet, found: Scales, scales_sha256: str, progress: Progress) -> list[LayerCost]:
     if (kept := sensitivity.read(target.costs, scales_sha256)) is not None:
         return kept
     layers = [node.name for node in placement.candidates(target.graph)]
-    names = chosen.without(found.unseen).spread(sensitivity.IMAGES)
+    names = seen.spread(sensitivity.IMAGES)
     done: list[str] = []
 
     def step(layer: str) -> None:
@@ -175,8 +179,8 @@ def _costs(target: Target, chosen: ImageSet, found: Scales, scales_sha256: str, 
         progress("layers", len(done), len(layers))
 
     with opened(target) as subject:
-        seen = [subject.inputs(one) for one in chosen.pixels(names)]
-        batches = [arrays for arrays in seen if arrays is not None]
+        fed = [subject.inputs(one) for one in seen.pixels(names)]
+        batches = [arrays for arrays in fed if arrays is not None]
         costs = sensitivity.measure(target.equalized, layers, found.limits, batches, subject.cost, step)
     sensitivity.write(target.costs, scales_sha256, costs)
     return costs

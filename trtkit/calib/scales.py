@@ -33,7 +33,7 @@ class TensorRange(BaseModel):
 
 class Scales(BaseModel):
     """One network's calibration. A tensor's scale is its limit / 127, or its group's largest limit / 127. `unseen`:
-    images that show nothing for the network, and count for nothing."""
+    sha256 of the images that show nothing for the network, and count for nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -60,8 +60,8 @@ def _print(printer: Console, aside: Console, target: Target, done: Calibrated) -
     if found.image_source == "folder" and count < _FEW:
         few = "one image is no calibration" if count == 1 else f"{count} images are few"
         aside.print(f"note: {few}; what they do not show is clipped, so give a hundred or more of all kinds")
-    if found.unseen:
-        aside.print(unseen_text(target, found.unseen, count))
+    if done.unseen:
+        aside.print(unseen_text(target, done.unseen, count))
     int8, total = len(flags["int8"]), len(flags["int8"]) + len(flags["fp16"])
     printer.print(
         f"{target.onnx('int8')}  {done.manifest.came_out.size / 1e6:.1f} MB, {int8} of {total} convolutions Int8, "
