@@ -231,11 +231,12 @@ def test_faces_past_their_limit_stop_a_build_unless_the_loss_is_accepted(recon):
 
 
 def test_the_limit_is_the_one_that_was_promised():
-    settings = recon_at(None).settings
+    target = recon_at(None)
+    settings = target.settings
     assert settings.int8.vertices_percent == LIMIT
     figures = {"mae": 0.1, "mae_percent": 0.1}
-    assert judge.excesses(figures | {"vertices_percent": 0.99}, settings, relative=True) == []
-    assert len(judge.excesses(figures | {"vertices_percent": 1.01}, settings, relative=True)) == 1
+    assert judge.excesses(figures | {"vertices_percent": 0.99}, settings, target.spec) == []
+    assert len(judge.excesses(figures | {"vertices_percent": 1.01}, settings, target.spec)) == 1
 
 
 def test_auto_is_fp16_where_nothing_was_measured_and_says_why(recon):

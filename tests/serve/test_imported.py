@@ -15,14 +15,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from trtkit import config as configuration
 from trtkit import manifest
+from trtkit.calib import judge
 from trtkit.config import Config
 from trtkit.manifest import CameOut, MadeOf, MadeWith, Manifest, WeightsRecord
 from trtkit.models.imaging.decode import decode_bytes
 from trtkit.models.imported import chain_file
 from trtkit.models.imported.chain_file import ChainRecord, NetworkRecord, TensorRecord
+from trtkit.models.imported.model import in_use
 from trtkit.models.imported.plan import HostStep, NetworkStep, to_json
 from trtkit.report.serving import Wish, sources
+from trtkit.runtime import cpu
 from trtkit.serve.access import Keys
 from trtkit.serve.app import make_app
 from trtkit.serve.limits import Limits
@@ -160,3 +164,31 @@ def test_an_imported_graph_is_served_in_batches_and_named(root, in_empty_folder)
         assert np.abs(result[..., 3].astype(int) - rgb.mean() / 2).max() <= 1
     assert batcher.counts.success == 6
     assert batcher.counts.runs < 6
+
+
+def test_samples_of_its_network_leave_no_backend_open(root, monkeypatch):
+    opened, closed = [], []
+
+    class Watched(cpu.CpuBackend):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            opened.append(self)
+
+        def close(self):
+            super().close()
+            closed.append(self)
+
+    monkeypatch.setattr(cpu, "CpuBackend", Watched)
+    model, _ = in_use("cv_unet", None, root, configuration.load())
+    picture = np.full((8, 9, 3), 120, np.uint8)
+    made = model.sample_inputs("core1", [picture, picture], (0, 0))
+    np.testing.assert_array_equal(made["in1"], np.full((2, 1, 1, 3), 120, np.float32))
+    assert len(opened) == 1
+    assert closed == opened
+
+
+def test_what_its_numbers_are_off_is_not_called_grey_levels(root):
+    """A float network's outputs are in units of their own; its tolerance, which FP16 is held to, is in the same."""
+    model, settings = in_use("cv_unet", None, root, configuration.load())
+    found = judge.excesses({"mae": 1.25}, settings.network("cv_unet", "core1"), model.network("core1"), "fp16")
+    assert found == ["a mean error of 1.25 output units (at most 1)"]

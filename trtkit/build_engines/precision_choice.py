@@ -47,7 +47,7 @@ def best(target: Target, gpu_name: str, builder: str) -> Choice:
     if record is None or record.int8_over_fp16 is None:
         command = f"trtkit evaluate {target.model.called} --precision fp16,int8 --backend {backend} --images DIR"
         return Choice("fp16", f"{what}: FP16; INT8 was not measured on {backend} here; do that with: {command}")
-    excesses = judge.excesses(record.forms["int8"].figures, target.settings, relative=target.spec.relative)
+    excesses = judge.excesses(record.forms["int8"].figures, target.settings, target.spec)
     if excesses:
         return Choice("fp16", f"{what}: FP16; INT8 has {'; '.join(excesses)}")
     speed = record.int8_over_fp16.median
@@ -72,7 +72,7 @@ def enforce_tolerance(target: Target, accept_loss: bool) -> None:
     form = int8_form(target)
     evaluated = measured.figures_of(target.evaluation, form.came_out.sha256)
     figures = evaluated or form.came_out.checks["against_fp32"]
-    excesses = judge.excesses(figures, target.settings, relative=target.spec.relative)
+    excesses = judge.excesses(figures, target.settings, target.spec)
     if excesses and not accept_loss:
         raise CheckFailed(
             f"{target.name} in INT8 has {'; '.join(excesses)}, as engines.yaml says; leave its dearest layers in FP16 "

@@ -5,28 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from trtkit.config import NetworkConfig
+from trtkit.models.spec import GREY, NetworkSpec
 
 
 def excesses(
-    figures: Mapping[str, float], settings: NetworkConfig, precision: str = "int8", relative: bool = False
+    figures: Mapping[str, float], settings: NetworkConfig, spec: NetworkSpec, precision: str = "int8"
 ) -> list[str]:
-    """What passes its tolerance, a phrase each; `figures` are accuracy.summary's. Empty: close enough. `relative`: the
-    tolerance is a share of the output's largest value."""
-    return [phrase for phrase, passed in _compared(figures, settings, precision, relative) if not passed]
+    """What passes its tolerance, a phrase each; `figures` are accuracy.summary's. Empty: close enough. Of a
+    `spec` that is relative, the tolerance is a share of the output's largest value."""
+    return [phrase for phrase, passed in _compared(figures, settings, spec, precision) if not passed]
 
 
 def _compared(
-    figures: Mapping[str, float], settings: NetworkConfig, precision: str, relative: bool
+    figures: Mapping[str, float], settings: NetworkConfig, spec: NetworkSpec, precision: str
 ) -> Iterator[tuple[str, bool]]:
     mean = settings.tolerance.get(precision)  # type: ignore[call-overload]
-    if mean is not None and relative:
+    if mean is not None and spec.relative:
         found = figures["mae_percent"]
         yield (
             f"a mean error of {found:.3g} % of the output's largest value (at most {100 * mean:g} %)",
             found <= 100 * mean,
         )
     elif mean is not None:
-        yield f"a mean error of {figures['mae']:.2f} grey levels (at most {mean:g})", figures["mae"] <= mean
+        places = ".2f" if spec.unit == GREY else ".3g"
+        yield f"a mean error of {figures['mae']:{places}} {spec.unit} (at most {mean:g})", figures["mae"] <= mean
     if precision != "int8":
         return
     if settings.int8.sad_percent is not None and "sad_percent" in figures:

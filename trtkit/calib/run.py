@@ -83,7 +83,7 @@ def calibrate(target: Target, wish: Wish, progress: Progress = lambda what, done
         worst = [cost.name for cost in costs if cost.name in open_to_int8][: wish.keep_worst]
     made = form.make(target, seen, found, scales_sha256, worst, wish.force, progress)
     figures = made.came_out.checks["against_fp32"]
-    excesses = judge.excesses(figures, target.settings, relative=target.spec.relative)
+    excesses = judge.excesses(figures, target.settings, target.spec)
     return Calibrated(found, reason, unseen, made, costs, worst, excesses, time.perf_counter() - began)
 
 

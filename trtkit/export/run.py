@@ -24,7 +24,7 @@ from trtkit.export import half, half_range, half_storage, parity
 from trtkit.export.photographs import photographs
 from trtkit.files import sha256
 from trtkit.manifest import CameOut, MadeOf, MadeWith, Manifest, WeightsRecord
-from trtkit.models.spec import Model, NetworkSpec, Weights
+from trtkit.models.spec import GREY, Model, NetworkSpec, Weights
 from trtkit.optional import need
 from trtkit.runtime.cpu import CpuBackend
 
@@ -253,7 +253,7 @@ def _check_half(
 
 def _unit(spec: NetworkSpec) -> dict[str, str]:
     """What the figures are counted in, where it is not grey levels."""
-    return {"unit": spec.unit} if spec.relative else {}
+    return {"unit": spec.unit} if spec.unit != GREY else {}
 
 
 def check_form(content: bytes, subject: str) -> None:

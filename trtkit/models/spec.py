@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 OptionsT = TypeVar("OptionsT")
 
+GREY = "grey levels"
+
 Axis = int | str
 """A fixed size, or the name of a dynamic axis: 'N' (batch), 'H', 'W'."""
 
@@ -78,7 +80,9 @@ class NetworkSpec:
     @property
     def unit(self) -> str:
         """What a difference between two forms is counted in, for people: '0.4 grey levels'."""
-        return "of the largest value" if self.relative else "grey levels"
+        if self.relative:
+            return "of the largest value"
+        return GREY if all(output.dtype == "uint8" for output in self.outputs) else "output units"
 
     def input(self, name: str) -> TensorSpec:
         return next(t for t in self.inputs if t.name == name)

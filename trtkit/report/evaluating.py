@@ -100,7 +100,7 @@ def _print(printer: Console, aside: Console, target: Target, found: Evaluation) 
     slowest = next(iter(record.forms))
     shown = table("precision", f"speed, x {slowest}", "ms a run", "against FP32", "tolerance")
     for name, form in record.forms.items():
-        excesses = judge.excesses(form.figures, target.settings, name, target.spec.relative) if form.figures else []
+        excesses = judge.excesses(form.figures, target.settings, target.spec, name) if form.figures else []
         shown.add_row(
             name,
             f"{record.forms[slowest].seconds / form.seconds:.2f}",

@@ -80,7 +80,7 @@ def test_export_says_what_stays_on_the_host_and_why(trtkit, graphs, tf_python, t
     assert "networks: detect, cond" in answer.out
     assert "If cond_If" in answer.out
     assert "decides by the value of if_person:0" in answer.out
-    assert answer.out.count("grey levels from FP32") == 2
+    assert answer.out.count("output units from FP32") == 2
     inspected = trtkit("inspect", tmp_path / "cv_unet" / "chain.json")
     assert inspected.code == 0
     for fact in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,16 +125,17 @@ def network_samples(
     """What `network` gets when the chain runs on the photographs, one row each. Raises Mistake if it gets nothing."""
     from trtkit.runtime.cpu import CpuBackend
 
-    backends = {name: CpuBackend(folder / f"{name}.fp32.onnx") for name in record.networks}
-    chain = open_chain(record, folder, backends)
     rows: list[Arrays] = []
 
     def keep(name: str, arrays: Arrays, _: Arrays) -> None:
         if name == network and len(arrays["in1"]):
             rows.append({key: array[:1] for key, array in arrays.items()})
 
-    for photograph in photographs:
-        chain.watch(feed_for(record, photograph), keep)
+    with ExitStack() as stack:
+        backends = {name: stack.enter_context(CpuBackend(folder / f"{name}.fp32.onnx")) for name in record.networks}
+        chain = open_chain(record, folder, backends)
+        for photograph in photographs:
+            chain.watch(feed_for(record, photograph), keep)
     if not rows:
         raise Mistake(
             f"no photograph leads to network '{network}' of {record.model}; name others with --images, that show "
