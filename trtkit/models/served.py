@@ -6,6 +6,7 @@ operator's, so it is not stated: a request could otherwise read the server's fil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -91,6 +92,13 @@ def parse_options(known: tuple[ServedOption, ...], given: Mapping[str, str], mod
             has = f"its options: {', '.join(by_name)}" if by_name else "it has no options"
             raise Mistake(f"option '{_short(name)}' is not one of {model}'s; {has}")
     return {name: by_name[name].parse(text) for name, text in given.items()}
+
+
+def in_a_request(sentence: str, known: tuple[ServedOption, ...]) -> str:
+    """`sentence`, which names options as the command line does, for somebody who sent them as parameters."""
+    for option in known:
+        sentence = re.sub(rf"--{option.name.replace('_', '-')}(?![\w-])", f"'{option.name}'", sentence)
+    return sentence
 
 
 def _short(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trtkit.errors import CheckFailed, MissingComponent, Mistake, TrtkitError
 from trtkit.models.imaging.decode import TooManyPixels
+from trtkit.models.imaging.encode import NoTransparency
 
 
 class Refused(TrtkitError):
@@ -29,6 +30,8 @@ def as_refusal(error: BaseException) -> Refused:
         return error
     if isinstance(error, TooManyPixels):
         return Refused(413, f"{error.found}; send a smaller one")
+    if isinstance(error, NoTransparency):
+        return Refused(400, f"{error.found}; ask for PNG or WebP, or set option 'background' where the model has it")
     if isinstance(error, Mistake):
         return Refused(400, str(error))
     if isinstance(error, MissingComponent):

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from trtkit.config import Profile
+from trtkit.errors import Mistake
 from trtkit.models.imaging.decode import Picture, decode_bytes
 from trtkit.models.imaging.encode import encode
 from trtkit.models.pipeline import Files, Pipeline, StageClock, Watcher
+from trtkit.models.served import in_a_request
 from trtkit.models.spec import Model
 from trtkit.serve.arrivals import Arrivals
 from trtkit.serve.batcher import Batcher
@@ -52,13 +54,21 @@ class Served:
     def pipeline(self, options: Mapping[str, Any]) -> Pipeline:
         """The pipeline for `options`, kept for the next request. Raises Mistake for options that exclude each other."""
         key = _key(options)
-        found = self._pipelines.get(key) or self.model.open_pipeline(self.networks, options, self.megapixels)
+        found = self._pipelines.get(key) or self._opened(options)
         with self._lock:
             self._pipelines.pop(key, None)
             self._pipelines[key] = found  # the latest last
             while len(self._pipelines) > _PIPELINES:
                 del self._pipelines[next(iter(self._pipelines))]
         return found
+
+    def _opened(self, options: Mapping[str, Any]) -> Pipeline:
+        try:
+            return self.model.open_pipeline(self.networks, options, self.megapixels)
+        except Mistake as error:
+            if not options:  # the operator's own, who speaks the command line's words
+                raise
+            raise Mistake(in_a_request(str(error), self.model.served)) from error
 
     def kept(self, options: Mapping[str, Any]) -> bool:
         """Whether `pipeline` has it at hand."""

@@ -29,12 +29,12 @@ _WEBP = {"quality": 90, "method": 0}
 
 
 class NoTransparency(Mistake):
-    """A transparent result as a JPEG; what mends it is said otherwise to a server's client."""
+    """A transparent result as a JPEG. `found` says it without what mends it: that is not the same thing on the command
+    line and for a server's client."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{name} is a JPEG, which has no transparency; write .png or .webp, or give --background or --alpha-only"
-        )
+        self.found = f"{name} is a JPEG, which has no transparency"
+        super().__init__(f"{self.found}; write .png or .webp, or give --background or --alpha-only")
 
 
 def encode(image: NDArray[np.uint8], suffix: str, name: str = "") -> bytes:
