@@ -3,7 +3,9 @@
     python modelopt_process.py FP32.onnx IMAGES.npy OUT.onnx max|entropy NODE,…
 
 IMAGES.npy holds the calibration pictures as the network takes them, uint8 [N, H, W, 3], fed one at a time; the NODEs
-are left out. Everything else is Model Optimizer's default. It imports nothing of trtkit.
+are left out. OUT.onnx takes one picture of H × W: with sizes left open, the symbolic shape inference that Model
+Optimizer 0.47.0 begins with had not ended on the matting network after twelve minutes. Everything else is its default.
+It imports nothing of trtkit.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ def main(source: str, images: str, target: str, method: str, excluded: str) -> N
         calibration_data={name: pictures},
         calibration_method=method,
         calibration_shapes=f"{name}:{shape}",
+        override_shapes=f"{name}:{shape}",
         calibration_eps=["cpu"],
         nodes_to_exclude=[f"^{node}$" for node in excluded.split(",") if node],
         output_path=target,
