@@ -4,8 +4,8 @@
 
 IMAGES.npy holds the calibration pictures as the network takes them, uint8 [N, H, W, 3], fed one at a time; the NODEs
 are left out. OUT.onnx takes one picture of H × W: with sizes left open, the symbolic shape inference that Model
-Optimizer 0.47.0 begins with had not ended on the matting network after twelve minutes. Everything else is its default.
-It imports nothing of trtkit.
+Optimizer 0.47.0 begins with had not ended on the matting network after twelve minutes on a busy machine. All else is
+its default. It imports nothing of trtkit.
 """
 
 from __future__ import annotations
