@@ -31,7 +31,7 @@ def train(
     device: str,
     smoke: bool,
     batch: int | None,
-    faces: int = 8192,
+    faces: int = FACES,
 ) -> None:
     """Trains one network for `seconds`, going on from what `folder` holds; `total` seconds are the whole schedule.
     `faces` are kept at a time."""
