@@ -4,6 +4,7 @@
     python -m tests.gpu.int8 measure ARTIFACTS OUT [--backend cuda]  OUT/int8.json and the tables in OUT/int8.md
 
 `measure` makes what is missing or stale under ARTIFACTS, so `prepare` only spares the GPU machine the work on its CPU.
+FP32 forms need not travel: they are unpacked from the package, the same to the bit, in no time.
 The reference of every difference is FP32 on the CPU: on a GPU FP32 convolutions compute in TF32.
 """
 
@@ -24,9 +25,10 @@ import numpy as np
 from trtkit import config as configuration
 from trtkit import models
 from trtkit.bench.rounds import Stopwatch, interleave, ratio
-from trtkit.calib import accuracy
+from trtkit.calib import accuracy, images
 from trtkit.calib.run import Wish, calibrate
 from trtkit.calib.standing import int8_form
+from trtkit.calib.subject import Subject, opened
 from trtkit.calib.target import Target
 from trtkit.config import Config
 from trtkit.errors import Mistake
@@ -37,6 +39,9 @@ from trtkit.runtime.cpu import CpuBackend
 from trtkit.runtime.gpu import GpuBackend
 
 PRECISIONS = ("fp32", "fp16", "int8")
+DRAWN = 12
+"""Held-out drawn pictures that a network is compared on which sees what others find: it and the finders in the package
+were trained on drawn faces."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Case:
 CASES = (  # the quick ones first: the time is bounded
     Case("dct_net", "head", ((288, 1), (288, 8)), (288,)),
     Case("dct_net", "background", ((720, 1), (720, 8)), (720,)),
+    Case("hrn", "net_recon", ((224, 1), (224, 8)), (224,)),
     Case("cv_unet", "matting", ((512, 1), (512, 8), (1024, 1), (1024, 8)), (256, 512)),
 )
 
@@ -117,19 +123,34 @@ def batch_of(target: Target, side: int, batch: int) -> Arrays:
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
-def differences(target: Target, loaded: dict[str, Backend], side: int) -> dict[str, dict[str, Any]]:
-    """Precision → accuracy.summary's figures against FP32 on the CPU, over all portraits at this side."""
-    output = target.spec.outputs[0]
-    rows: dict[str, dict[str, dict[str, float]]] = {name: {} for name in loaded}
-    with CpuBackend(target.exact.path) as exact:
+def seen(target: Target, subject: Subject, side: int) -> Iterator[tuple[str, Arrays]]:
+    """What the network is compared on, a batch of one each: all portraits at this side, or of the held-out drawn
+    pictures what the networks before it find."""
+    if target.studied is None:
         for name, picture in portraits().items():
-            arrays = target.model.sample_inputs(target.spec.name, [picture], (side, side))
-            wanted = exact.run(arrays)[output.name]
+            yield name, target.model.sample_inputs(target.spec.name, [picture], (side, side))
+        return
+    drawn = images.drawn(DRAWN, target.studied.draw, held_out=True)
+    for name, picture in zip(drawn.hashes, drawn.pixels(), strict=True):
+        if (arrays := subject.inputs(picture)) is not None:
+            yield name, arrays
+
+
+def differences(target: Target, loaded: dict[str, Backend], side: int) -> dict[str, dict[str, Any]]:
+    """Precision → accuracy.summary's figures against FP32 on the CPU. `judged` names the one whose mean and worst
+    picture count, `unit` its unit."""
+    output, studied = target.spec.outputs[0], target.studied
+    judged, unit = (studied.figure, studied.unit) if studied is not None else ("mae", target.spec.unit)
+    rows: dict[str, dict[str, dict[str, float]]] = {name: {} for name in loaded}
+    with opened(target) as subject, CpuBackend(target.exact.path) as exact:
+        for name, arrays in seen(target, subject, side):
+            wanted = exact.run(arrays)
             for precision, backend in loaded.items():
-                rows[precision][name] = accuracy.figures(output, wanted, backend.run(arrays)[output.name])
+                rows[precision][name] = subject.figures(output, wanted, backend.run(arrays))
     found = {precision: accuracy.summary(per_image) for precision, per_image in rows.items()}
     return {
-        precision: one.figures | {"worst": one.worst, "worst_mae": one.per_image[one.worst]}
+        precision: one.figures
+        | {"judged": judged, "unit": unit, "worst": one.worst, "worst_mean": one.per_image[one.worst]}
         for precision, one in found.items()
     }
 
@@ -182,7 +203,7 @@ def measure(root: Path, backend: str, rounds: int, each: int, budget: float) -> 
                     target.model, target.spec, root, backend, slots=1, config=settings, precision=precision
                 )
                 stack.callback(one.backend.close)
-                loaded[precision], record["where"] = one.backend, one.where
+                loaded[precision], record["where"] = one.backend, one.where.removesuffix(f", {precision}")
             for side in case.compared:
                 record["differences"][str(side)] = differences(target, loaded, side)
             for side, batch in case.timed:
@@ -195,6 +216,14 @@ def measure(root: Path, backend: str, rounds: int, each: int, budget: float) -> 
                 record["notes"] += [f"{precision}: {note}" for note in getattr(one_backend, "notes", ())]
         record["seconds"] = round(time.perf_counter() - began, 1)
         yield record
+
+
+def besides(one: dict[str, Any]) -> str:
+    """The other figures of one row of `differences`, with their units."""
+    if "mae_percent" in one:
+        return f"numbers: mean {one['mae_percent']:.3f} % of the largest, max {one['max']:.4f} (no unit)"
+    last = f"SAD {one['sad_percent']:.3f} %" if "sad_percent" in one else f"PSNR {one['psnr']:.1f} dB"
+    return f"max {one['max']:.0f} {one['unit']}, {last}"
 
 
 def tables(records: list[dict[str, Any]]) -> str:
@@ -214,16 +243,15 @@ def tables(records: list[dict[str, Any]]) -> str:
             lines.append(f"| {record['network']}, {shape} ({kind}) | {cells} | {spread} |")
     lines += [
         "",
-        "| network, side | form | mean | worst picture's mean | max | |",
+        "| network, side (pictures) | form | mean | worst picture's mean | unit of both | besides |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for record in records:
         for side, forms in record["differences"].items():
             for precision, one in forms.items():
-                last = f"SAD {one['sad_percent']:.3f} %" if "sad_percent" in one else f"PSNR {one['psnr']:.1f} dB"
                 lines.append(
-                    f"| {record['network']}, {side} | {precision} | {one['mae']:.4f} | {one['worst_mae']:.4f} "
-                    f"({one['worst']}) | {one['max']:.0f} | {last} |"
+                    f"| {record['network']}, {side} ({one['images']:.0f}) | {precision} | {one[one['judged']]:.4f} | "
+                    f"{one['worst_mean']:.4f} ({one['worst']}) | {one['unit']} | {besides(one)} |"
                 )
     notes = [f"* {record['network']}: {note}" for record in records for note in record["notes"]]
     return "\n".join([*lines, "", *notes]) + "\n"
