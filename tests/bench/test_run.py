@@ -16,7 +16,7 @@ from trtkit.bench.chart import draw
 from trtkit.bench.contenders import ALONE, OURS, PLAIN, pipelined
 from trtkit.bench.run import Report, Settings, as_dict, bench_run, speedups
 from trtkit.bench.run_table import render
-from trtkit.bench.samples import Samples, sample
+from trtkit.bench.samples import LEAD_IN, Samples, sample
 from trtkit.errors import Mistake
 
 
@@ -103,6 +103,26 @@ def test_samples_take_turns_and_the_first_round_does_not_count():
     found = sample({"a": runner("a"), "b": runner("b")}, rounds=2, each=3)
     assert order == ["b", "a", "a", "b", "b", "a"]
     assert found["a"].seconds == (1.0,) * 6
+
+
+def test_every_burst_of_every_contender_leads_in_with_runs_that_do_not_count():
+    order: list[str] = []
+
+    def runner(name: str):
+        def one() -> float:
+            order.append(name)
+            return float(len(order))
+
+        return lambda times: [one() for _ in range(times)]
+
+    found = sample({name: runner(name) for name in "abc"}, rounds=2, each=2)
+    turns = "cba" + "abc" + "cba"
+    whole = LEAD_IN + 2
+    assert "".join(order) == "".join(name * whole for name in turns), "one burst at a time, in turn"
+    for name in "abc":
+        begins = [turn * whole for turn, who in enumerate(turns) if who == name and turn >= len("cba")]
+        counted = [begin + LEAD_IN + run for begin in begins for run in (1, 2)]
+        assert found[name].seconds == tuple(map(float, counted)), "the last two of each burst, in order"
 
 
 def test_jitter_is_the_distance_of_p99_from_p50():
