@@ -1,6 +1,9 @@
 """Exports of a real checkpoint on real photographs; the network is small, everything else is the real thing."""
 
+import importlib.metadata
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -101,6 +104,35 @@ def test_what_is_up_to_date_is_not_made_again_and_force_makes_it(exported, fp32,
     second = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint)
     forced = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint, force=True)
     assert (exported["fp32"].made, second.made, forced.made) == (True, False, True)
+
+
+def test_another_trtkit_exports_again_and_once(fp32, tmp_path, checkpoint, monkeypatch):
+    monkeypatch.setattr(run, "__version__", "99.0.0")
+    first, second = (run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint) for _ in range(2))
+    assert (first.made, second.made) == (True, False)
+    assert first.manifest.made_with.trtkit == "99.0.0"
+
+
+@pytest.mark.parametrize("package", ["torch", "onnxscript", "onnx-ir"])
+def test_what_another_version_of_an_exporter_wrote_is_not_up_to_date(exported, monkeypatch, package):
+    """Other versions cannot be installed beside those here, so what the package index of this Python says is a mock."""
+    path, here = exported["fp32"].path, importlib.metadata.version
+    weights = exported["fp32"].manifest.made_of.weights.sha256
+    assert run.up_to_date(path, run.fp32_key(weights)) is not None
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "99.0" if name == package else here(name))
+    assert run.up_to_date(path, run.fp32_key(weights)) is None
+
+
+def test_what_is_up_to_date_is_found_so_without_torch(exported, fp32, tmp_path, checkpoint):
+    """In a process of its own, which torch has never been imported into."""
+    code = (
+        "import sys; from pathlib import Path; from trtkit import config, models; from trtkit.export import run\n"
+        "model = models.get('cv_unet')\n"
+        "given = (model, model.network('matting'), 'fp32', Path(sys.argv[1]), config.load(), Path(sys.argv[2]))\n"
+        "print(run.export(*given).made, {'torch', 'onnxscript', 'onnx_ir'} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", code, tmp_path, checkpoint], capture_output=True, text=True)
+    assert told.stdout.strip() == "False set()", told.stderr
 
 
 def test_a_damaged_artifact_is_made_again(fp32, tmp_path, checkpoint):

@@ -37,6 +37,9 @@ HALF_RELATIVE_TOLERANCE = 0.01
 FORM_VERSION = 1
 """Part of every key: raised when the same weights would give another graph."""
 
+_EXPORTERS = ("torch", "onnxscript", "onnx-ir")
+"""Packages that write the graph: another version of one may write another."""
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -129,7 +132,7 @@ def _export_fp32(
 ) -> Exported:
     began = time.perf_counter()
     path = artifacts.onnx_path(root, model.folder, spec.name, "fp32")
-    key = _key(weights=weights.sha256, torch=_version("torch"))
+    key = fp32_key(weights.sha256)
     if not force and (existing := up_to_date(path, key)):
         return Exported(path, existing, False, time.perf_counter() - began)
     content, checks, exporter = export_checked(model, spec, weights, images)
@@ -283,6 +286,11 @@ def _came_out(content: bytes, checks: dict[str, Any]) -> CameOut:
 
 def _key(**parts: Any) -> str:
     return hashlib.sha256(json.dumps({"form": FORM_VERSION, **parts}, sort_keys=True).encode()).hexdigest()
+
+
+def fp32_key(weights_sha256: str) -> str:
+    """Of an FP32 form: its weights, and what exports them as it is installed here; imports none of it."""
+    return _key(weights=weights_sha256, trtkit=__version__, exporters={name: _version(name) for name in _EXPORTERS})
 
 
 def _version(package: str) -> str:
