@@ -224,6 +224,18 @@ def test_what_an_earlier_package_left_behind_gives_way_to_the_package(model, tmp
     assert load(model, tmp_path).path == model.embedded_onnx("matting")
 
 
+def test_an_exported_style_is_loaded_though_the_package_has_no_weights_of_it(tmp_path):
+    styled = models.get("dct_net").styled("anime")
+    path = artifacts.onnx_path(tmp_path, styled.folder, "head", "fp32")
+    record = manifest.read(put(path, "fp32")).model_copy(
+        update={"model": "dct_net", "network": "head", "style": "anime"}
+    )
+    manifest.publish(path, path.read_bytes(), record)
+    loaded = select.load(styled, styled.network("head"), tmp_path, "cpu", config=config.load())
+    assert loaded.path == path
+    loaded.backend.close()
+
+
 def test_a_file_of_another_model_is_refused(model, root):
     path = artifacts.onnx_path(root, "cv_unet", "matting", "fp32")
     record = manifest.read(path).model_copy(update={"network": "other"})

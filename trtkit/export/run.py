@@ -27,6 +27,7 @@ from trtkit.manifest import CameOut, MadeOf, MadeWith, Manifest, WeightsRecord
 from trtkit.models.spec import GREY, Model, NetworkSpec, Weights
 from trtkit.optional import need
 from trtkit.runtime.cpu import CpuBackend
+from trtkit.runtime.left_over import of_an_earlier_package
 
 FP32_TOLERANCE = 1.0
 """Grey levels by which the ONNX may differ from the source network anywhere; a network of numbers states its own."""
@@ -109,8 +110,8 @@ def _embedded_but_old(path: Path, model: Model, spec: NetworkSpec) -> bool:
     record = manifest.read(path)
     if record.made_of.weights.kind != "embedded":
         return False
-    shipped = manifest.read(model.embedded_onnx(spec.name))
-    return (record.made_of.weights.sha256, _form(record)) != (shipped.made_of.weights.sha256, _form(shipped))
+    in_another_form = _form(record) != _form(manifest.read(model.embedded_onnx(spec.name)))
+    return in_another_form or of_an_earlier_package(record, model, spec.name)
 
 
 def _form(record: Manifest) -> int | None:
