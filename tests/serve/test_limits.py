@@ -126,11 +126,17 @@ def test_out_of_memory_halves_the_batch_and_every_picture_is_still_answered(serv
             raise RuntimeError("BFCArena: Failed to allocate memory for requested buffer")
 
     async def test(client, service):
-        network.before = small_memory
-        answers = await asyncio.gather(*(client.post("/v1/cv_unet", content=data) for data in pictures))
-        for data, answer in zip(pictures, answers, strict=True):
-            np.testing.assert_array_equal(pixels(answer.content), alone(data))
+        hold = Hold(network)
+        first = asyncio.create_task(client.post("/v1/cv_unet", content=pictures[0]))
+        await until(hold.entered.is_set)
+        waiting = [asyncio.create_task(client.post("/v1/cv_unet", content=data)) for data in pictures]
         batcher = service.models["cv_unet"].networks["matting"]
+        await until(lambda: batcher.depth == 8)
+        network.before = small_memory
+        hold.release.set()
+        for data, answer in zip(pictures, await asyncio.gather(*waiting), strict=True):
+            np.testing.assert_array_equal(pixels(answer.content), alone(data))
+        assert (await first).status_code == 200
         assert batcher.allowed_batch == 2
         assert batcher.counts.out_of_memory == 2  # 8 → 4 → 2
         assert not batcher.breaker.open

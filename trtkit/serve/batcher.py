@@ -90,6 +90,7 @@ class Batcher:
         self._waiting: deque[_Entry] = deque()
         self._coming = 0
         self._running = 0
+        self._looking = 0  # lanes that will look at what waits after a while
         self._closed = False
         self._change = threading.Condition()
         self._lanes = [
@@ -127,8 +128,8 @@ class Batcher:
     def arrived(self, ticket: Ticket) -> None:
         """It is here, or it will not come."""
         with self._change:
-            self._forget(ticket)
-            self._change.notify_all()
+            if self._forget(ticket):
+                self._wake()
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> Arrays:
         """As Backend.run, in a batch with others. Raises Refused also when the request was dropped unrun."""
@@ -152,7 +153,7 @@ class Batcher:
             if self.breaker.open:
                 raise self._refusal()
             self._waiting.append(entry)
-            self._change.notify_all()
+            self._wake()
         return entry.future
 
     def trim(self) -> None:
@@ -183,10 +184,19 @@ class Batcher:
         largest = max(math.prod(shape[:2]) for _, shape in fit)
         return max(1, min(most, self._most_pixels // max(1, largest)))
 
-    def _forget(self, ticket: Ticket) -> None:
-        if self in ticket.announced:
-            ticket.announced.discard(self)
-            self._coming -= 1
+    def _forget(self, ticket: Ticket) -> bool:
+        """Whether it was expected."""
+        if self not in ticket.announced:
+            return False
+        ticket.announced.discard(self)
+        self._coming -= 1
+        return True
+
+    def _wake(self) -> None:
+        """A lane that looks at what waits, unless none has anything to do and one looks again by itself anyway. A lane
+        that ends a run looks as well, so one is enough: it wakes the next where it leaves something to run."""
+        if self._waiting and (not self._looking or self._patience() <= 0):
+            self._change.notify()
 
     def _refusal(self) -> Refused:
         due = self.breaker.trial_due_in or 0.0
@@ -212,7 +222,6 @@ class Batcher:
             finally:
                 with self._change:
                     self._running -= 1
-                    self._change.notify_all()
 
     def _take(self) -> list[_Entry] | None:
         """The next batch, [] when a trial run is due, None when closed and nothing waits."""
@@ -227,7 +236,7 @@ class Batcher:
                     if due == 0 and not self._running:
                         self._running += 1
                         return []
-                    self._change.wait(max(due, 0.05))
+                    self._change.wait(max(due, _LOOK_AGAIN))
                     continue
                 if not self._waiting:
                     if self._closed:
@@ -237,8 +246,12 @@ class Batcher:
                 patience = self._patience()
                 if patience <= 0:
                     self._running += 1
-                    return self._pick()
+                    picked = self._pick()
+                    self._wake()
+                    return picked
+                self._looking += 1
                 self._change.wait(patience)
+                self._looking -= 1
 
     def _patience(self) -> float:
         """Seconds that the oldest waiting request may yet wait for company.
