@@ -16,7 +16,8 @@ from trtkit.serve.body import one_file, read_body
 from trtkit.serve.negotiate import kinds_of, negotiate, wants_progress
 from trtkit.serve.progress import ProgressAnswer
 from trtkit.serve.refusal import Refused
-from trtkit.serve.service import Result, Service
+from trtkit.serve.service import Service
+from trtkit.serve.way import Result
 
 if TYPE_CHECKING:
     from starlette.requests import Request

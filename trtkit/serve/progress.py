@@ -17,7 +17,7 @@ from trtkit.errors import TrtkitError
 from trtkit.models.pipeline import Watcher
 from trtkit.serve.negotiate import PROGRESS
 from trtkit.serve.refusal import as_refusal
-from trtkit.serve.service import Result
+from trtkit.serve.way import Result
 
 log = logging.getLogger("trtkit.serve")
 

@@ -14,17 +14,15 @@ from typing import Any, TypeVar
 
 from trtkit.config import Profile
 from trtkit.errors import Mistake
-from trtkit.models.imaging.decode import Picture, decode_bytes
-from trtkit.models.imaging.encode import encode
-from trtkit.models.pipeline import Files, Pipeline, StageClock, Watcher
+from trtkit.models.pipeline import Pipeline, StageClock, Watcher
 from trtkit.models.served import in_a_request
 from trtkit.models.spec import Model
 from trtkit.serve.arrivals import Arrivals
 from trtkit.serve.batcher import Batcher
 from trtkit.serve.limits import Limits
 from trtkit.serve.refusal import Gone, Refused
-from trtkit.serve.several import one_of
-from trtkit.serve.ticket import Ticket, carried
+from trtkit.serve.ticket import Ticket
+from trtkit.serve.way import Result, Way
 
 log = logging.getLogger("trtkit.serve")
 
@@ -85,15 +83,6 @@ class Served:
 
 def _key(options: Mapping[str, Any]) -> tuple:
     return tuple(sorted(options.items()))
-
-
-@dataclass(frozen=True)
-class Result:
-    """`body` is the encoded file; `seconds` of each stage, a network's with the wait for its batch in it."""
-
-    body: bytes
-    size: tuple[int, int]
-    seconds: dict[str, float]
 
 
 class Service:
@@ -167,45 +156,35 @@ class Service:
         """The file `data`, called `name`, through the pipeline, as the content of a `suffix` file; `watcher` is told of
         each stage.
 
-        Raises Mistake for a file that is no picture, Refused for one that came too late. The ticket is looked at
-        before each step, so that what nobody waits for any more costs nothing.
+        Raises Mistake for a file that is no picture, Refused for one that came too late.
         """
         clock = StageClock(watcher)
-        networks = tuple(served.networks.values())
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Result] = loop.create_future()
 
-        def prepare() -> tuple[Picture, Any]:
-            ticket.check()
-            with clock.stage("decode"):
-                picture = decode_bytes(
-                    data, name, limit_megapixels=self.limits.megapixels, at_least=pipeline.needed_pixels
-                )
-            ticket.check()
-            return picture, pipeline.prepare(picture, clock)
-
-        def run(item: Any) -> Any:
-            with carried(ticket):
-                return pipeline.run([item], clock)[0]
-
-        def finish(item: Any, raw: Any) -> bytes:
-            ticket.check()
-            result = pipeline.finish(item, raw, clock)
-            if isinstance(result, Files):
-                return one_of(result.make(served.model.result_tag), suffix)
-            with clock.stage("encode"):
-                return encode(result, suffix, "the result")
+        def tell(result: Result | None, error: BaseException | None) -> None:
+            loop.call_soon_threadsafe(_settle, done, result, error)
 
         async with self._place(clock):
             ticket.check()
-            for network in networks:
+            for network in served.networks.values():
                 network.announce(ticket)
-            try:
-                picture, item = await self._in(self._host, prepare)
-                raw = await self._in(self._runs, lambda: run(item))
-            finally:
-                ticket.withdraw()
-            body = await self._in(self._host, lambda: finish(item, raw))
-        self._note_stages(served.model.name, clock.seconds)
-        return Result(body, picture.size, dict(clock.seconds))
+            Way(
+                pipeline=pipeline,
+                data=data,
+                name=name,
+                suffix=suffix,
+                tag=served.model.result_tag,
+                megapixels=self.limits.megapixels,
+                ticket=ticket,
+                clock=clock,
+                host=self._host,
+                runs=self._runs,
+                tell=tell,
+            ).start()
+            result = await done
+        self._note_stages(served.model.name, result.seconds)
+        return result
 
     @contextlib.asynccontextmanager
     async def _place(self, clock: StageClock) -> AsyncIterator[None]:
@@ -263,3 +242,13 @@ class Service:
     def problems(self) -> dict[str, str]:
         """Model → why it cannot be used now; empty when everything can."""
         return {name: served.problem for name, served in self.models.items() if served.problem}
+
+
+def _settle(done: asyncio.Future[Result], result: Result | None, error: BaseException | None) -> None:
+    if done.cancelled():
+        return
+    if result is None:
+        assert error is not None
+        done.set_exception(error)
+    else:
+        done.set_result(result)
