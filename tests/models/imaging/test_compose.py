@@ -1,5 +1,6 @@
 """Cut-outs and backgrounds, on a composite whose foreground is known."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -28,6 +29,40 @@ def test_cutout_keeps_solid_pixels_and_hides_the_rest():
     assert np.array_equal(rgba[alpha == 255, :3], rgb[alpha == 255])
     assert not rgba[alpha == 0].any()
     assert np.array_equal(rgb, kept)
+
+
+def plainly_estimated(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Blur-fusion as the paper writes it, in float64, at the picture's own size: float64 [H, W, 3]."""
+    image, share = rgb.astype(np.float64), alpha[..., None] / 255.0
+    front = back = image
+    for radius in (45, 6):
+
+        def blurred(colour, weight, edge=2 * radius + 1):
+            return cv2.blur(colour * weight, (edge, edge)) / (cv2.blur(weight, (edge, edge))[..., None] + 1e-5)
+
+        smooth, back = blurred(front, share), blurred(back, 1 - share)
+        front = np.clip(smooth + share * (image - share * smooth - (1 - share) * back), 0, 255)
+    return front
+
+
+@pytest.mark.parametrize("kind", ["hair", "soft", "everywhere", "scattered"])
+def test_a_photographs_cutout_is_the_formulas_to_a_grey_level(portrait_pixels, kind):
+    _, hair, _ = hair_over_ground(*portrait_pixels.shape[:2])
+    rng = np.random.default_rng(1)
+    alpha = {
+        "hair": hair,
+        "soft": cv2.GaussianBlur(hair, (0, 0), 9),
+        "everywhere": rng.integers(0, 256, hair.shape, dtype=np.uint8),
+        "scattered": np.where(rng.random(hair.shape) < 2e-4, rng.integers(1, 255, hair.shape), 0).astype(np.uint8),
+    }[kind]
+    semi = (alpha > 0) & (alpha < 255)
+    plain = plainly_estimated(portrait_pixels, alpha)
+    difference = np.abs(cutout(portrait_pixels, alpha)[semi, :3] - np.rint(plain[semi]))
+    assert difference.max() <= 1
+    assert difference.mean() < (0.2 if kind == "scattered" else 0.04)  # alone, no neighbour evens a byte's rounding out
+    share = alpha[semi, None] / 255.0
+    over = over_background(portrait_pixels, alpha, (0, 200, 90))[semi]
+    assert np.abs(over - (plain[semi] * share + (1 - share) * (0, 200, 90))).max() <= 1.5
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
