@@ -12,6 +12,7 @@ from PIL import Image, ImageCms
 
 from trtkit.errors import Mistake
 from trtkit.models.imaging.decode import decode, decode_bytes
+from trtkit.models.imaging.jpeg_fill import ends_in_fill
 
 
 def scene(height: int = 60, width: int = 80) -> np.ndarray:
@@ -228,14 +229,83 @@ def test_empty_file(tmp_path):
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.9, 0.999])
 def test_cut_short_jpeg(tmp_path, share, progressive, capfd):
     noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)
-    thumbnail = io.BytesIO()
-    Image.new("RGB", (16, 16)).save(thumbnail, "JPEG")
-    path = save(tmp_path / "a.jpg", Image.fromarray(noise), comment=thumbnail.getvalue(), progressive=progressive)
+    path = save(tmp_path / "a.jpg", Image.fromarray(noise), comment=thumbnail(), progressive=progressive)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     message = sentence(path)
     assert "is cut short" in message or (share < 0.1 and "not an image" in message)
     assert capfd.readouterr().err == ""
+
+
+def grey_at_the_end(mode: str, **options) -> bytes:
+    """A JPEG whose last rows really are the mid-grey that decoders fill with."""
+    picture = np.full((90, 140, 3), 128, np.uint8)
+    picture[:60] = scene(60, 140)
+    stream = io.BytesIO()
+    Image.fromarray(picture).convert(mode).save(stream, options.pop("format", "JPEG"), **options)
+    return stream.getvalue()
+
+
+def thumbnail() -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+JPEGS = {
+    "plain": {},
+    "grey": {"mode": "L"},
+    "inks": {"mode": "CMYK"},
+    "full colour": {"subsampling": 0},
+    "stored as RGB": {"keep_rgb": True},
+    "own tables": {"optimize": True},
+    "a restart a row": {"restart_marker_rows": 1},
+    "a restart a block": {"mode": "L", "restart_marker_blocks": 1},
+    "a phone's thumbnail": {"comment": thumbnail()},
+    "two pictures": {"format": "MPO", "save_all": True, "append_images": [Image.new("RGB", (140, 90), "#808080")]},
+}
+
+
+@pytest.mark.parametrize("kind", [*JPEGS, "progressive"])
+@pytest.mark.parametrize("more", ["", "behind", "before the end", "fill bytes"])
+@pytest.mark.parametrize("at_least", [None, (10, 10)])
+def test_a_whole_jpeg_may_end_in_the_grey_of_a_decoder(kind, more, at_least):
+    data = grey_at_the_end(**{"mode": "RGB", **(JPEGS | {"progressive": {"progressive": True}})[kind]})
+    if more == "behind":
+        data += b"a video, say" * 9
+    elif more:
+        between = {"before the end": bytes(40), "fill bytes": b"\xff" * 40}[more]
+        data = data[:-2] + between + b"\xff\xd9"
+    picture = decode_bytes(data, "a.jpg", at_least=at_least)
+    assert np.abs(picture.rgb[-1, -1].astype(int) - 128).max() <= 1
+
+
+@pytest.mark.parametrize("kind", JPEGS)
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("at_least", [None, (10, 10)])
+def test_a_jpeg_that_was_cut_and_closed_again(kind, share, at_least):
+    """OpenCV and Pillow give grey where data is missing, and say nothing to their caller."""
+    data = grey_at_the_end(**{"mode": "RGB", **JPEGS[kind]})
+    scan = data.rindex(b"\xff\xda")
+    if kind == "two pictures":
+        scan = data.rindex(b"\xff\xda", 0, scan)
+    end = data.index(b"\xff\xd9", scan)
+    cut = scan + 20 + int((end - scan - 20) * share)
+    data = data[:cut].rstrip(b"\xff") + data[end:]
+    with pytest.raises(Mistake) as caught:
+        decode_bytes(data, "a.jpg", at_least=at_least)
+    assert str(caught.value) == (
+        "a.jpg is cut short or damaged (data is missing before its end marker); copy or download it again"
+    )
+
+
+def test_where_a_jpeg_may_end_before_its_last_zeros_nothing_is_said():
+    """Arithmetic coding, which no encoder here writes: only the frame's marker is such a one."""
+    data = grey_at_the_end("L")
+    cut = data[: data.index(b"\xff\xda") + 40] + b"\xff\xd9"
+    last = np.array(128)
+    assert ends_in_fill(cut, last)
+    assert not ends_in_fill(cut.replace(b"\xff\xc0", b"\xff\xc9"), last)
 
 
 @pytest.mark.parametrize("cut", [4, 12, 14, 3000, 30000])

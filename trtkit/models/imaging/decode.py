@@ -121,7 +121,7 @@ def decode_bytes(
     if sideways and at_least:
         at_least = (at_least[1], at_least[0])
     try:
-        rgb, alpha = with_opencv(data, header, at_least) or with_pillow(header, name)
+        rgb, alpha = with_opencv(data, header, at_least) or with_pillow(data, header, name)
     except _DAMAGED as error:
         raise Mistake(f"{name} is cut short or damaged ({error}); copy or download it again") from error
     return Picture(

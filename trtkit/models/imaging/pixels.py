@@ -9,6 +9,7 @@ from PIL import Image, ImageChops
 
 from trtkit.errors import Mistake
 from trtkit.models.imaging.colour_profile import foreign_profile, to_srgb
+from trtkit.models.imaging.jpeg_fill import ends_in_fill
 
 Pixels = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
 """RGB uint8 [H, W, 3] and alpha uint8 [H, W], or None where nothing is transparent; as stored, not yet upright."""
@@ -20,7 +21,8 @@ def with_opencv(data: bytes, header: Image.Image, at_least: tuple[int, int] | No
     """8-bit RGB or grey JPEG, or opaque still WebP, decoded by OpenCV; None for all else and if it fails.
 
     With `at_least` (height, width, as stored) a JPEG is decoded at the smallest of 1/8, 1/4, 1/2, 1 that has as
-    many pixels: the inverse cosine transform of fewer coefficients, no full picture in between.
+    many pixels: the inverse cosine transform of fewer coefficients, no full picture in between. Raises ValueError for
+    a JPEG that lacks data for its end.
     """
     icc = header.info.get("icc_profile")
     jpeg = header.format in ("JPEG", "MPO") and (header.mode == "RGB" or (header.mode == "L" and not icc))
@@ -36,19 +38,28 @@ def with_opencv(data: bytes, header: Image.Image, at_least: tuple[int, int] | No
         rgb = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     if rgb is None:
         return None
+    if jpeg:
+        _check_end(data, rgb[-1, -1])
     if profile := foreign_profile(icc, "RGB"):
         rgb = np.array(to_srgb(Image.fromarray(rgb), profile))
     return np.asarray(rgb, dtype=np.uint8), None
 
 
-def with_pillow(image: Image.Image, name: str) -> Pixels:
-    """The first frame of `image` by Pillow, in every mode it has.
+def _check_end(data: bytes, last: NDArray[np.uint8]) -> None:
+    if ends_in_fill(data, last):
+        raise ValueError("data is missing before its end marker")
+
+
+def with_pillow(data: bytes, image: Image.Image, name: str) -> Pixels:
+    """The first frame of `image`, which is the file `data` opened by Pillow, in every mode it has.
 
     Raises Mistake, naming `name`, for pixels without a stated white (float, 32-bit) or in Lab, and whatever
     Pillow raises for damaged data.
     """
     icc = image.info.get("icc_profile")
     image.load()
+    if image.format in ("JPEG", "MPO"):
+        _check_end(data, np.array(image.getpixel((image.width - 1, image.height - 1)), np.uint8))
     alpha: NDArray[np.uint8] | None = None
     if image.mode.startswith("I;16"):
         # 65535 is white: convert('L') would clip every sample above 255 to it.
