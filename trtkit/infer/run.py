@@ -34,9 +34,13 @@ def process(
     batch: int = 1,
     workers: int = 2,
     max_megapixels: float = 100,
+    keeps_alpha: bool = False,
     done: Callable[[Done], None] = lambda _: None,
 ) -> list[Done]:
-    """Run every job; results in order. At most `batch` + 2 × `workers` decoded pictures are held at a time."""
+    """Run every job; results in order. At most `batch` + 2 × `workers` decoded pictures are held at a time.
+
+    `keeps_alpha` says that a result is transparent where its picture is, so that one that cannot be written is not run.
+    """
     outcomes: list[Done] = []
 
     def report(outcome: Done) -> None:
@@ -48,6 +52,8 @@ def process(
         def prepare(job: Job) -> Any:
             with clock.stage("decode"):
                 picture = decode(job.source, limit_megapixels=max_megapixels, at_least=pipeline.needed_pixels)
+            if keeps_alpha and picture.alpha is not None:
+                encode.check_transparency(job.target.suffix, str(job.target))
             return pipeline.prepare(picture, clock)
 
         def finish(job: Job, item: Any, raw: Any) -> tuple[Path, ...]:

@@ -183,6 +183,8 @@ class Model:
     """(options, names of its networks) → those that the pipeline runs under these options; None: all of them."""
     opaque_with: tuple[str, ...] = ()
     """Every result is transparent unless one of these options is given; none named: that is not known beforehand."""
+    keeps_alpha: bool = False
+    """A result is transparent where its picture is, whatever the options."""
     several_files: bool = False
     """A result is several files rather than one picture."""
     stages: Mapping[str, str] = field(default_factory=dict)

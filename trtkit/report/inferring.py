@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ from trtkit.errors import Mistake
 from trtkit.export.ready import ready
 from trtkit.infer.inputs import jobs
 from trtkit.infer.run import Done, process
-from trtkit.models.imaging.encode import check_transparency
+from trtkit.infer.transparency import check_results
 from trtkit.models.imported.model import in_use
 from trtkit.models.pipeline import Pipeline, StageClock
+from trtkit.models.spec import Model
 from trtkit.report.console import console, remarks
 from trtkit.runtime import origins, select
 
@@ -44,9 +44,7 @@ def show(
     if asked.several_files and file_format != "png":
         raise Mistake(f"--format {file_format} is for a picture; {model} writes several files, its textures as PNG")
     work = jobs(pictures, out, asked.result_tag, "" if asked.several_files else f".{file_format}")
-    if asked.opaque_with and not options.keys() & set(asked.opaque_with):
-        for job in work:
-            check_transparency(job.target.suffix, str(job.target))
+    check_results(asked, options, work, max_megapixels)
     made = ready(model, style, weights, root, settings, publish=False)
     chosen = made.model
     began = time.perf_counter()
@@ -64,7 +62,7 @@ def show(
         aside.print(note)
     aside.print(f"loaded in {_ms(time.perf_counter() - began)}")
     began = time.perf_counter()
-    outcomes, clock = _run(aside, pipeline, work, chosen.stages, batch, max_megapixels)
+    outcomes, clock = _run(aside, pipeline, work, chosen, batch, max_megapixels)
     spent = time.perf_counter() - began
     for note in dict.fromkeys(note for one in loaded.values() for note in one.notes):
         aside.print(f"note: {note}")
@@ -79,11 +77,12 @@ def _run(
     aside: Console,
     pipeline: Pipeline,
     work: list,
-    stages: Mapping[str, str],
+    model: Model,
     batch: int,
     max_megapixels: float,
 ) -> tuple[list[Done], StageClock]:
     """Of a model that names its stages they are shown as they come."""
+    stages = model.stages
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     hidden = not aside.is_terminal or (len(work) == 1 and not stages)
     with Progress(*columns, console=aside, transient=True, disable=hidden) as bar:
@@ -100,7 +99,10 @@ def _run(
             if outcome.error:
                 bar.console.print(f"failed: {outcome.error}", style="red")
 
-        return process(pipeline, work, clock, batch, max_megapixels=max_megapixels, done=done), clock
+        outcomes = process(
+            pipeline, work, clock, batch, max_megapixels=max_megapixels, keeps_alpha=model.keeps_alpha, done=done
+        )
+        return outcomes, clock
 
 
 def _summary(printer: Console, outcomes: list[Done], clock: StageClock, spent: float) -> None:

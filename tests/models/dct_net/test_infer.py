@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from tests.models.dct_net.published import publish
+from trtkit.models.dct_net.pipeline import Cartoon
+from trtkit.runtime import select
 
 
 @pytest.fixture
@@ -39,6 +41,39 @@ def test_alpha_of_the_file_is_in_the_result(trtkit, portrait_pixels, root, in_em
     assert answer.code == 0, answer.err
     assert "Haar" not in answer.err
     np.testing.assert_array_equal(np.asarray(Image.open("in.cartoon.png"))[..., 3], alpha[..., 0])
+
+
+def transparent(rgb, path, alpha=130):
+    Image.fromarray(np.dstack([rgb, np.full(rgb.shape[:2], alpha, np.uint8)])).save(path)
+
+
+@pytest.mark.parametrize("arguments", [("a.png", "-o", "x.jpg"), ("a.png", "b.png", "--format", "jpg", "-o", "out")])
+def test_transparency_for_a_jpeg_is_refused_before_a_network_is_loaded(
+    trtkit, portrait_pixels, root, in_empty_folder, monkeypatch, arguments
+):
+    for name in ("a.png", "b.png"):
+        transparent(portrait_pixels, name)
+    monkeypatch.setattr(select, "load", lambda *_, **__: pytest.fail("a network was loaded"))
+    answer = trtkit("infer", *arguments, "-m", "dct_net", "--artifacts", root)
+    target = arguments[2] if arguments[1] == "-o" else "out/a.cartoon.jpg"
+    sentence = f"trtkit: {target} is a JPEG, which has no transparency; write .png or .webp\n"
+    assert (answer.code, answer.out, answer.err) == (2, "", sentence)
+
+
+def test_a_transparent_picture_among_others_is_refused_before_it_is_drawn(
+    trtkit, portrait_pixels, root, in_empty_folder, monkeypatch
+):
+    transparent(portrait_pixels, "a.png")
+    transparent(portrait_pixels, "b.png", alpha=255)
+    Image.fromarray(portrait_pixels).save("c.jpg")
+    drawn = []
+    draw = Cartoon.run
+    monkeypatch.setattr(Cartoon, "run", lambda self, batch, clock: drawn.extend(batch) or draw(self, batch, clock))
+    answer = trtkit("infer", "a.png", "b.png", "c.jpg", "-m", "dct_net", "--artifacts", root, "--format", "jpg")
+    assert answer.code == 2
+    assert "failed: a.cartoon.jpg is a JPEG, which has no transparency; write .png or .webp\n" in answer.err
+    assert sorted(path.name for path in in_empty_folder.glob("*.cartoon.*")) == ["b.cartoon.jpg", "c.cartoon.jpg"]
+    assert len(drawn) == 2
 
 
 @pytest.mark.parametrize(

@@ -155,4 +155,5 @@ MODEL = Model(
     find_weights=find_weights,
     takes_weights="a folder with cartoon_bg.pb and cartoon_h.pb",
     styles=STYLES,
+    keeps_alpha=True,
 )

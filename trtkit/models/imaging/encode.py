@@ -30,11 +30,12 @@ _WEBP = {"quality": 90, "method": 0}
 
 class NoTransparency(Mistake):
     """A transparent result as a JPEG. `found` says it without what mends it: that is not the same thing on the command
-    line and for a server's client."""
+    line and for a server's client. `opaque_with` are the model's options that mend it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, opaque_with: tuple[str, ...] = ()) -> None:
         self.found = f"{name} is a JPEG, which has no transparency"
-        super().__init__(f"{self.found}; write .png or .webp, or give --background or --alpha-only")
+        flags = " or ".join(f"--{option.replace('_', '-')}" for option in opaque_with)
+        super().__init__(f"{self.found}; write .png or .webp{f', or give {flags}' if flags else ''}")
 
 
 def encode(image: NDArray[np.uint8], suffix: str, name: str = "") -> bytes:
@@ -67,10 +68,10 @@ def check_suffix(suffix: str, name: str) -> None:
         raise Mistake(f"{name} cannot be written as an image; give it one of the suffixes {', '.join(SUFFIXES)}")
 
 
-def check_transparency(suffix: str, name: str) -> None:
+def check_transparency(suffix: str, name: str, opaque_with: tuple[str, ...] = ()) -> None:
     """Raises NoTransparency where `suffix`, in any case, holds no alpha; `name` is what it calls the file."""
     if suffix.lower() in (".jpg", ".jpeg"):
-        raise NoTransparency(name)
+        raise NoTransparency(name, opaque_with)
 
 
 def write(path: Path, image: NDArray[np.uint8]) -> None:
