@@ -67,32 +67,35 @@ def _uncertain(alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _colour_model(alpha: NDArray[np.uint8], guide: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The guided filter's averaged coefficients: float32 [h, w, 4], three factors of RGB and the constant.
+    """The guided filter's averaged coefficients: float32 [h, w, 4], three factors of RGB and the constant, of 0..255
+    both, the constant over 255.
 
-    Solves (Σ + ε·1)·a = cov(guide, alpha) in every window, Σ the 3×3 covariance of the guide, by cofactors.
+    Solves (Σ + ε·1)·a = cov(guide, alpha) in every window, Σ the 3×3 covariance of the guide, by cofactors. By planes:
+    the sums of products of bytes are exact integers, and nothing is broadcast over channels.
     """
-    rgb = np.divide(guide, 255.0, dtype=np.float32)
-    target = np.divide(alpha, 255.0, dtype=np.float32)
-    mean_rgb, mean_target = _mean(rgb), _mean(target)
-    covariance = _mean(rgb * target[..., None]) - mean_rgb * mean_target[..., None]
-    squares = _mean(rgb * rgb) - mean_rgb * mean_rgb + np.float32(EPSILON)
-    crossed = _mean(rgb * rgb[..., [1, 2, 0]]) - mean_rgb * mean_rgb[..., [1, 2, 0]]
-    rr, gg, bb = cv2.split(squares)
-    rg, gb, br = cv2.split(crossed)
+    planes = [*cv2.split(guide), alpha]
+    means = [_mean(plane) for plane in planes]
+
+    def covariance(x: int, y: int) -> NDArray[np.float32]:
+        return _mean(np.multiply(planes[x], planes[y], dtype=np.uint16)) - means[x] * means[y]
+
+    rr, gg, bb = (covariance(colour, colour) + np.float32(EPSILON * 255**2) for colour in range(3))
+    rg, gb, br = covariance(0, 1), covariance(1, 2), covariance(2, 0)
     # The adjugate of the symmetric matrix; the determinant is at least ε³ > 0.
     c_rr, c_gg, c_bb = gg * bb - gb * gb, rr * bb - br * br, rr * gg - rg * rg
     c_rg, c_gb, c_br = br * gb - rg * bb, rg * br - rr * gb, rg * gb - gg * br
     determinant = rr * c_rr + rg * c_rg + br * c_br
-    r, g, b = cv2.split(covariance)
-    factors = np.dstack(
-        [c_rr * r + c_rg * g + c_br * b, c_rg * r + c_gg * g + c_gb * b, c_br * r + c_gb * g + c_bb * b]
-    )
-    factors /= determinant[..., None]
-    constant = mean_target - (factors * mean_rgb).sum(axis=2)
-    return _mean(np.dstack([factors, constant]))
+    r, g, b = (covariance(colour, 3) for colour in range(3))
+    factors = [c_rr * r + c_rg * g + c_br * b, c_rg * r + c_gg * g + c_gb * b, c_br * r + c_gb * g + c_bb * b]
+    constant = means[3]
+    for factor, mean in zip(factors, means, strict=False):
+        factor /= determinant
+        constant -= factor * mean
+    constant /= np.float32(255)
+    return _mean(np.asarray(cv2.merge([*factors, constant])))
 
 
-def _mean(field: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean over the window of RADIUS, the field mirrored at its borders."""
-    edge = 2 * RADIUS + 1
-    return np.asarray(cv2.blur(field, (edge, edge), borderType=cv2.BORDER_REFLECT), dtype=np.float32)
+def _mean(field: NDArray) -> NDArray[np.float32]:
+    """Mean over the window of RADIUS, the field (uint8, uint16 or float32) mirrored at its borders."""
+    window = (2 * RADIUS + 1, 2 * RADIUS + 1)
+    return np.asarray(cv2.boxFilter(field, cv2.CV_32F, window, borderType=cv2.BORDER_REFLECT), dtype=np.float32)
