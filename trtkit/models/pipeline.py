@@ -32,17 +32,26 @@ class StageClock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        if self._watcher:
-            self._watcher(name, None)
-        began = time.perf_counter()
+        end = self.begin(name)
         try:
             yield
         finally:
+            end()
+
+    def begin(self, name: str) -> Callable[[], None]:
+        """As `stage`, for one that ends elsewhere: what is given ends it, once, from any thread."""
+        if self._watcher:
+            self._watcher(name, None)
+        began = time.perf_counter()
+
+        def end() -> None:
             spent = time.perf_counter() - began
             with self._lock:
                 self.seconds[name] = self.seconds.get(name, 0.0) + spent
             if self._watcher:
                 self._watcher(name, spent)
+
+        return end
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,10 @@ def picture_of(result: np.ndarray | Files) -> np.ndarray:
 
 
 class Pipeline(Protocol):
-    """prepare and finish are pure host work for one picture; run takes a batch of prepared pictures."""
+    """prepare and finish are pure host work for one picture; run takes a batch of prepared pictures.
+
+    A pipeline of one network run may have `begin(item, clock) -> Future` as well: `run` of one picture, not waited for.
+    """
 
     @property
     def needed_pixels(self) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ and every thread that wakes costs Python's lock, which all requests share.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,18 @@ class Way:
                 self.data, self.name, limit_megapixels=self.megapixels, at_least=self.pipeline.needed_pixels
             )
         self.ticket.check()
-        self._hand_to(self.runs, self._run, picture, self.pipeline.prepare(picture, self.clock))
+        item = self.pipeline.prepare(picture, self.clock)
+        begin = getattr(self.pipeline, "begin", None)
+        if begin is None:
+            self._hand_to(self.runs, self._run, picture, item)
+            return
+        with carried(self.ticket):
+            raw: Future[Any] = begin(item, self.clock)
+        self.ticket.withdraw()
+        raw.add_done_callback(lambda raw: self._hand_to(self.host, self._ran, picture, item, raw))
+
+    def _ran(self, picture: Picture, item: Any, raw: Future[Any]) -> None:
+        self._finish(picture, item, raw.result())
 
     def _run(self, picture: Picture, item: Any) -> None:
         with carried(self.ticket):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from trtkit.models.imaging.decode import LIMIT_MEGAPIXELS, Picture
 from trtkit.models.imaging.letterbox import Placement, letterbox
 from trtkit.models.imaging.upsample import upsample_alpha
 from trtkit.models.pipeline import StageClock
-from trtkit.runtime.backend import Backend
+from trtkit.runtime.backend import Arrays, Backend
 
 LARGEST = 2048
 """Side of the largest canvas: sixteen times the memory of 512, and far past what a matting network was trained on."""
@@ -69,6 +70,25 @@ class CutOut:
         with clock.stage("run"):
             outputs = self._matting.run({MATTING.inputs[0].name: np.stack([item.canvas for item in batch])})
         return list(outputs[MATTING.outputs[0].name][..., 0])
+
+    def begin(self, item: Prepared, clock: StageClock) -> Future[np.ndarray]:
+        """As `run` of this one, not waited for."""
+        alpha: Future[np.ndarray] = Future()
+        end = clock.begin("run")
+
+        def done(ran: Future[Arrays]) -> None:
+            end()
+            if error := ran.exception():
+                alpha.set_exception(error)
+            else:
+                alpha.set_result(ran.result()[MATTING.outputs[0].name][0, ..., 0])
+
+        try:
+            self._matting.submit({MATTING.inputs[0].name: item.canvas[None]}).add_done_callback(done)
+        except BaseException:
+            end()
+            raise
+        return alpha
 
     def finish(self, item: Prepared, raw: np.ndarray, clock: StageClock) -> np.ndarray:
         """The result at the picture's own size: uint8 [H, W, 4] RGBA, [H, W, 3] over a background, or [H, W]."""
