@@ -49,11 +49,11 @@ def upsample_alpha(
         guide_small = resize(guide_rgb, small)
     uncertain = _uncertain(alpha_small)
     model = _colour_model(alpha_small, guide_small)
-    ones = np.ones((1, 4), np.float32)
+    ones = np.ones(4, np.float32)
     for tile in tiles_with(uncertain, size):
         colour = cv2.cvtColor(guide_rgb[tile], cv2.COLOR_RGB2RGBA).astype(np.float32)
         colour[..., 3] = 255.0  # the constant term's factor, so that one product and one sum do a·colour + b
-        guided = np.clip(cv2.transform(cv2.multiply(sample(model, tile, size), colour), ones), 0.0, 255.0)
+        guided = np.clip(cv2.multiply(sample(model, tile, size), colour) @ ones, 0.0, 255.0)
         base = out[tile].astype(np.float32)
         # The weight falls to 0 over one small pixel: no seam where the solid region begins.
         out[tile] = np.rint(base + (guided - base) * sample(uncertain, tile, size))
