@@ -3,8 +3,6 @@ profiles need a GPU. That the real ones work is proven with tritonserver (tests/
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -13,39 +11,7 @@ from trtkit.errors import Mistake
 from trtkit.package.bls import BlsBackend, TritonFailed
 from trtkit.package.shapes import shares
 
-
-class Utils:
-    """triton_python_backend_utils, as far as a call of another model uses it: alpha is the red channel."""
-
-    TRITONSERVER_MEMORY_CPU = 0
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, int]] = []
-        self.error: str | None = None
-
-    def PreferredMemory(self, kind, number):  # noqa: N802
-        return (kind, number)
-
-    def Tensor(self, name, array):  # noqa: N802
-        assert array.flags.c_contiguous
-        return SimpleNamespace(name=name, as_numpy=lambda: array)
-
-    def InferenceRequest(self, model_name, requested_output_names, inputs, preferred_memory):  # noqa: N802
-        assert requested_output_names == ["alpha"]
-        (image,) = inputs
-
-        def run():
-            array = image.as_numpy()
-            self.calls.append((model_name, len(array)))
-            failed = SimpleNamespace(message=lambda: self.error)
-            alpha = self.Tensor("alpha", np.ascontiguousarray(array[..., :1]))
-            return SimpleNamespace(has_error=lambda: self.error is not None, error=lambda: failed, outputs=[alpha])
-
-        return SimpleNamespace(exec=run)
-
-    @staticmethod
-    def get_output_tensor_by_name(response, name):
-        return next(tensor for tensor in response.outputs if tensor.name == name)
+from .stand_in_utils import Utils
 
 
 @pytest.fixture

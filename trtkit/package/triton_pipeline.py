@@ -20,9 +20,11 @@ from trtkit.errors import CheckFailed, Mistake, TrtkitError
 from trtkit.models.imaging.decode import decode_bytes
 from trtkit.models.imaging.encode import encode
 from trtkit.models.pipeline import Pipeline, StageClock, picture_of
+from trtkit.models.served import in_a_request
 from trtkit.package.bls import BlsBackend
 from trtkit.serve.names import PIPELINE_INPUT, PIPELINE_OUTPUT
 from trtkit.serve.protocol.options import pipeline_options
+from trtkit.serve.refusal import as_refusal
 
 log = logging.getLogger("trtkit.package")
 
@@ -131,10 +133,15 @@ class PipelineModel:
         error = asked.error or next((job.error for job in asked.jobs if job.error), None)
         if error is not None:
             code = utils.TritonError.INVALID_ARG if isinstance(error, Mistake) else utils.TritonError.INTERNAL
-            return utils.InferenceResponse(error=utils.TritonError(str(error), code))
+            return utils.InferenceResponse(error=utils.TritonError(self._sentence(error), code))
         bodies = np.empty(len(asked.jobs), object)
         bodies[:] = [job.body for job in asked.jobs]
         return utils.InferenceResponse(output_tensors=[utils.Tensor(PIPELINE_OUTPUT, bodies.reshape(asked.shape))])
+
+    def _sentence(self, error: TrtkitError) -> str:
+        """What is wrong, for somebody who sent parameters and knows no command line."""
+        sentence = str(as_refusal(error)) if isinstance(error, Mistake) else str(error)
+        return in_a_request(sentence, self._model.served)
 
 
 @contextmanager
