@@ -1,7 +1,7 @@
 """ONNX Runtime's CUDA provider on the shared layer: one session, its work on the device's own stream.
 
 ONNX Runtime takes a user's stream per session, not per run, so slots do not get a session each (several copies of the
-weights) but a CUDA graph each, one for every shape they meet twice. The graphs are our own captures of the stream:
+weights) but a CUDA graph each, one for every shape they meet three times. The graphs are captures of the stream:
 ONNX Runtime's belong to the thread that made them and are never let go of, and it refuses networks whose sizes it
 works out on the host, which a capture for given sizes does not mind. Inputs and outputs are bound to the slots'
 device buffers; nothing is copied or waited for inside `run`.
@@ -226,7 +226,7 @@ class OrtCudaEngine:
             self._place.cuda.free(address)
 
     def _capture(self, bound: _Bound, slot: Slot, shapes: Shapes) -> None:
-        """Capture the second run of these shapes; keep the graph if its replay gives what the plain run gives."""
+        """Capture the third run of these shapes; keep the graph if its replay gives what the plain run gives."""
         cuda, stream = self._place.cuda, self._place.stream
         sizes = {
             name: math.prod(shape) * self.outputs[name][0].itemsize

@@ -10,7 +10,9 @@ from trtkit.optional import need
 
 
 class StreamGraph:
-    """What `enqueue` puts on the stream, to be launched again as one piece. Used in the owner thread alone.
+    """What `enqueue` puts on the stream, to be launched again as one piece.
+
+    Made and destroyed in the owner thread; launched by whoever has the device's turn, its guest too.
 
     Run `enqueue` once before (NVIDIA/TensorRT#2603); the addresses and shapes it used are part of the graph
     (NVIDIA/TensorRT#3798). Raises RuntimeError, with the stream usable again, if something in it cannot be captured,
