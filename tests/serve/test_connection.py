@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
 
 import pytest
+
+from trtkit.serve import connection
 
 from .server import Server, started
 from .tiny import photo
@@ -69,3 +72,40 @@ def test_a_body_larger_than_the_headers_may_be_is_welcome(server):
     assert len(data) > 64 << 10
     head = f"POST /v1/cv_unet?size=256 HTTP/1.1\r\nHost: s\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"
     assert said(server, head.encode() + data).startswith(b"HTTP/1.1 200 OK")
+
+
+class Written:
+    """A transport that keeps its writes apart."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def close(self) -> None:
+        self.writes.append(b"closed")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
+
+
+def test_an_answers_head_goes_with_what_follows_at_once_and_waits_for_nothing_else():
+    async def test() -> None:
+        transport = Written()
+        joining = connection._Joining(transport, asyncio.get_running_loop())
+        joining.write(HEAD)
+        joining.write(b"body")
+        joining.write(b"more")
+        assert transport.writes == [HEAD + b"body", b"more"]
+        joining.write(HEAD)
+        await asyncio.sleep(0)
+        assert transport.writes[2:] == [HEAD], "a stream's head is there before its first line"
+        joining.write(HEAD)
+        joining.write(bytes(connection._JOINED_MOST + 1))
+        assert [len(data) for data in transport.writes[3:]] == [len(HEAD), connection._JOINED_MOST + 1]
+        joining.write(HEAD)
+        joining.close()
+        assert transport.writes[5:] == [HEAD, b"closed"]
+
+    asyncio.run(test())

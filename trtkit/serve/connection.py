@@ -18,6 +18,47 @@ HEAD_LIMIT = 64 << 10
 _LINGER_SECONDS = 1.0
 
 
+_JOINED_MOST = 256 << 10
+"""Bytes; joining copies them, and a large body is many packets anyway."""
+
+
+class _Joining:
+    """A transport that sends an answer's head together with what follows it at once: a system call less, and one gives
+    Python's lock away to whichever thread waits for it."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._head and len(data) <= _JOINED_MOST:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n"):
+            self._flush()
+            self._head = data
+            self._loop.call_soon(self._flush)  # where nothing follows at once
+            return
+        else:
+            self._flush()
+        self._transport.write(data)
+
+    def write_eof(self) -> None:
+        self._flush()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+
 def connections(seconds: float) -> type:
     """A protocol for uvicorn's `http`: a head that is not whole after `seconds` is answered with 408, one of more than
     HEAD_LIMIT bytes with 431, one that is not HTTP with 400. Who has sent nothing at all is hung up on in silence."""
@@ -34,7 +75,7 @@ def connections(seconds: float) -> type:
         _refused = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:
-            super().connection_made(transport)
+            super().connection_made(_Joining(transport, self.loop))
             self._await_head()
 
         def connection_lost(self, exc: Exception | None) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -45,7 +45,7 @@ class Gate:
         began = time.perf_counter()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         given = headers.get("x-request-id", "")
-        request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex[:16]
+        request_id = given if _ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
         note: dict[str, Any] = {}
         scope.setdefault("state", {}).update(request_id=request_id, note=note)
         status, size, ended = 0, 0, False
@@ -76,19 +76,16 @@ class Gate:
             status = note.pop("status", status)  # known only after the answer had begun
             route = getattr(scope.get("route"), "path", "other")
             self.counts[route, status] = self.counts.get((route, status), 0) + 1
-            log.info(
-                json.dumps(
-                    {
-                        "id": request_id,
-                        "method": scope["method"],
-                        "path": scope["path"],
-                        "status": status,
-                        "ms": round((time.perf_counter() - began) * 1e3, 1),
-                        "bytes": size,
-                        **note,
-                    }
-                )
-            )
+            if log.isEnabledFor(logging.INFO):
+                line = {
+                    "id": request_id,
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": status,
+                    "ms": round((time.perf_counter() - began) * 1e3, 1),
+                    "bytes": size,
+                }
+                log.info(json.dumps(line | note))
 
     def _may_pass(self, method: str, path: str, headers: dict[str, str]) -> bool:
         if path in OPEN or path.startswith("/static/"):
