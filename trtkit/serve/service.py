@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -85,6 +85,16 @@ def _key(options: Mapping[str, Any]) -> tuple:
     return tuple(sorted(options.items()))
 
 
+@dataclass(frozen=True)
+class _End:
+    """How a picture of `model` ended: `done` is the loop's own future for it."""
+
+    done: asyncio.Future[Result]
+    model: str
+    result: Result | None
+    error: BaseException | None
+
+
 class Service:
     """Admission, the host pool, and the pipelines' three steps. Lives in one event loop."""
 
@@ -100,7 +110,10 @@ class Service:
         # Decoded pictures are what costs memory: as many as keep a network busy, and the host's.
         widest = max((network.places for one in models.values() for network in one.networks.values()), default=1)
         held = widest + limits.workers
-        self._held = asyncio.Semaphore(held)
+        self._places = held
+        self._queue: deque[Callable[[], None]] = deque()  # pictures that wait for a place
+        self._ends: deque[_End] = deque()
+        self._woken = False
         # A pipeline's run waits in its thread for the batch, so there is one for every picture that may be held.
         self._runs = ThreadPoolExecutor(held, thread_name_prefix="trtkit-run")
 
@@ -143,7 +156,7 @@ class Service:
         """Seconds after which a place is probably free: a share of the time limit."""
         return max(1.0, self.limits.seconds / 5)
 
-    async def picture(
+    def picture(
         self,
         served: Served,
         pipeline: Pipeline,
@@ -152,52 +165,71 @@ class Service:
         suffix: str,
         ticket: Ticket,
         watcher: Watcher | None = None,
-    ) -> Result:
+    ) -> asyncio.Future[Result]:
         """The file `data`, called `name`, through the pipeline, as the content of a `suffix` file; `watcher` is told of
         each stage.
 
-        Raises Mistake for a file that is no picture, Refused for one that came too late.
+        The future raises Mistake for a file that is no picture, Refused for one that came too late.
         """
-        clock = StageClock(watcher)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Result] = loop.create_future()
+        clock = StageClock(watcher)
+        placed = clock.begin("queue")
+        way = Way(
+            pipeline=pipeline,
+            data=data,
+            name=name,
+            suffix=suffix,
+            tag=served.model.result_tag,
+            megapixels=self.limits.megapixels,
+            ticket=ticket,
+            clock=clock,
+            host=self._host,
+            runs=self._runs,
+            tell=lambda result, error: self._tell(loop, _End(done, served.model.name, result, error)),
+        )
 
-        def tell(result: Result | None, error: BaseException | None) -> None:
-            loop.call_soon_threadsafe(_settle, done, result, error)
+        def start() -> None:
+            placed()
+            if not ticket.dead:
+                for network in served.networks.values():
+                    network.announce(ticket)
+            way.start()
 
-        async with self._place(clock):
-            ticket.check()
-            for network in served.networks.values():
-                network.announce(ticket)
-            Way(
-                pipeline=pipeline,
-                data=data,
-                name=name,
-                suffix=suffix,
-                tag=served.model.result_tag,
-                megapixels=self.limits.megapixels,
-                ticket=ticket,
-                clock=clock,
-                host=self._host,
-                runs=self._runs,
-                tell=tell,
-            ).start()
-            result = await done
-        self._note_stages(served.model.name, result.seconds)
-        return result
+        if self._places:
+            self._places -= 1
+            start()
+        else:
+            self._queue.append(start)
+        return done
 
-    @contextlib.asynccontextmanager
-    async def _place(self, clock: StageClock) -> AsyncIterator[None]:
-        """One of the pictures held at once, and the wait for it as a stage."""
-        with clock.stage("queue"):
-            await self._held.acquire()
-        try:
-            yield
-        finally:
-            self._held.release()
+    def _tell(self, loop: asyncio.AbstractEventLoop, end: _End) -> None:
+        """From any thread. The loop is woken once for all ends that it has not seen yet."""
+        self._ends.append(end)
+        if not self._woken:
+            self._woken = True
+            loop.call_soon_threadsafe(self._take_ends)
 
-    async def guarded(self, work: Callable[[], Any], ticket: Ticket, gone: asyncio.Task | None) -> Any:
-        """The result of the coroutine that `work` makes, or Refused: 504 at the deadline, Gone when `gone` is done.
+    def _take_ends(self) -> None:
+        self._woken = False  # before the look: what comes after it wakes again
+        while self._ends:
+            end = self._ends.popleft()
+            if self._queue:
+                self._queue.popleft()()
+            else:
+                self._places += 1
+            if end.result is not None:
+                self._note_stages(end.model, end.result.seconds)
+            if end.done.cancelled():
+                continue
+            if end.error is not None:
+                end.done.set_exception(end.error)
+            elif end.result is not None:
+                end.done.set_result(end.result)
+
+    async def guarded(self, work: Callable[[], Awaitable[T]], ticket: Ticket, gone: asyncio.Task | None) -> T:
+        """The result of the coroutine or future that `work` makes, or Refused: 504 at the deadline, Gone when `gone`
+        is done.
 
         The work itself is never torn off: it sees the ticket at its next step, ends by itself, and only then gives
         back its place. Releases the ticket in every case.
@@ -242,13 +274,3 @@ class Service:
     def problems(self) -> dict[str, str]:
         """Model → why it cannot be used now; empty when everything can."""
         return {name: served.problem for name, served in self.models.items() if served.problem}
-
-
-def _settle(done: asyncio.Future[Result], result: Result | None, error: BaseException | None) -> None:
-    if done.cancelled():
-        return
-    if result is None:
-        assert error is not None
-        done.set_exception(error)
-    else:
-        done.set_result(result)
