@@ -11,6 +11,7 @@ from trtkit import models
 from trtkit.errors import Mistake
 from trtkit.export.choose import EMBEDDED, OFFICIAL
 from trtkit.export.ready import ready
+from trtkit.freed_memory import keep_freed_memory
 from trtkit.report.console import console
 from trtkit.serve.access import Keys, check_address, read_keys
 from trtkit.serve.limits import Limits
@@ -44,6 +45,7 @@ def show(
     access_log: bool,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises what opening raises."""
+    keep_freed_memory()
     keys = [] if no_auth else read_keys(api_keys)
     check_address(host, bool(keys), no_auth)
     printer = console()
