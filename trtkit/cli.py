@@ -38,7 +38,8 @@ ImagesOption = Annotated[
 StyleOption = Annotated[
     str | None,
     typer.Option(
-        help="dct_net: anime, 3d, handdrawn, sketch, artstyle, sd-design or sd-illustration; default: trtkit's own."
+        help="dct_net: anime, 3d, handdrawn, sketch, artstyle, sd-design or sd-illustration; default: anime if it was "
+        "pulled, else trtkit's own."
     ),
 ]
 BackendOption = Annotated[
@@ -49,7 +50,10 @@ DeviceOption = Annotated[int, typer.Option(min=0, help="Number of the GPU, in CU
 SlotsOption = Annotated[int, typer.Option(min=1, help="Requests a GPU holds at once.")]
 WeightsOption = Annotated[
     str | None,
-    typer.Option(help="embedded, official, or a checkpoint or folder; default: the pulled snapshot, else embedded."),
+    typer.Option(
+        help="embedded, official, or a checkpoint or folder; default: your own if they were exported, else the pulled "
+        "snapshot, else embedded."
+    ),
 ]
 ARTIFACTS = Path("artifacts")
 
@@ -118,7 +122,12 @@ def export(
     precision: Annotated[
         Literal["fp32", "fp16"], typer.Option(help="fp16: all but the layers that need FP32.")
     ] = "fp32",
-    weights: WeightsOption = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="embedded, official, or a checkpoint or folder; default: the pulled snapshot, else embedded."
+        ),
+    ] = None,
     style: StyleOption = None,
     any_graph: Annotated[
         Path | None, typer.Option(help="In place of a model: a frozen TensorFlow graph (.pb) to import.")
@@ -186,11 +195,11 @@ def calibrate(
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="cv_unet, dct_net, hrn")],
-    precision: Annotated[str, typer.Option(help="Which to compare, with commas.")] = "fp32,fp16,int8",
+    precision: Annotated[str, typer.Option(help="Which to compare, separated by commas.")] = "fp32,fp16,int8",
     images: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of photographs to compare on (default: scikit-image's; hrn's net_recon: drawn faces)."
+            help="Folder of photographs to compare on (default: scikit-image's; for hrn's own net_recon drawn faces)."
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Images to use at most, evenly spaced.")] = None,
@@ -213,7 +222,10 @@ def build(
     models: Annotated[
         list[str] | None, typer.Argument(help="cv_unet, dct_net, hrn, or an imported graph; default: all models.")
     ] = None,
-    gpu: Annotated[list[str] | None, typer.Option("--gpu", help="A GPU of engines.yaml, e.g. a10; repeatable.")] = None,
+    gpu: Annotated[
+        list[str] | None,
+        typer.Option("--gpu", help="A GPU of engines.yaml (a10) or a compute capability (sm86); needed, repeatable."),
+    ] = None,
     precision: Annotated[
         Literal["fp16", "int8", "fp32", "auto"],
         typer.Option(help="int8: what trtkit calibrate made; auto: that where it was measured faster, else fp16."),
@@ -254,7 +266,7 @@ def infer(
     style: StyleOption = None,
     weights: WeightsOption = None,
     size: Annotated[
-        int | None, typer.Option(min=64, help="cv_unet: side of the canvas the network sees (512).")
+        int | None, typer.Option(min=64, help="cv_unet: side of the canvas the network sees, at most 2048 (512).")
     ] = None,
     background: Annotated[
         str | None, typer.Option(help="cv_unet: put this behind the person, a colour (white, '#0a84ff') or a picture.")
@@ -264,7 +276,9 @@ def infer(
     ] = False,
     mode: Annotated[
         Literal["fast", "fine"] | None,
-        typer.Option(help="dct_net: work at a short side of 720 (fast) or at the picture's own size (fine)."),
+        typer.Option(
+            help="dct_net: work at a short side of at most 720 (fast, the default) or at the picture's own size (fine)."
+        ),
     ] = None,
     no_faces: Annotated[
         bool, typer.Option("--no-faces", help="dct_net: do not draw heads by the head network.")
@@ -278,7 +292,8 @@ def infer(
     output: Annotated[
         Literal["coeffs", "uv", "mesh", "all"] | None,
         typer.Option(
-            help="hrn: the 257 numbers; the texture; mesh, texture and preview (the default); these and the maps."
+            help="hrn: coeffs, the 257 numbers; uv, the texture; mesh, with texture and preview (the default); all, "
+            "these and the maps."
         ),
     ] = None,
     all_faces: Annotated[
@@ -338,14 +353,14 @@ def serve(
     api_keys: Annotated[
         Path | None, typer.Option(help="File of API keys, one a line (default: $TRTKIT_API_KEYS, by commas).")
     ] = None,
-    no_auth: Annotated[bool, typer.Option("--no-auth", help="No keys, whoever can reach the address.")] = False,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="Ask for no keys, whoever can reach the address.")] = False,
     cors: Annotated[
         list[str] | None, typer.Option("--cors", help="An origin whose pages may call; repeatable.")
     ] = None,
     queue: Annotated[int, typer.Option(min=1, help="Requests under way at most; more are told to come back.")] = 64,
-    max_upload: Annotated[float, typer.Option(min=0.001, help="MiB of a request's body.")] = 32,
-    max_megapixels: Annotated[float, typer.Option(min=0.001, help="Of a picture; 9 is 3000x3000.")] = 9,
-    time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds from a request to its answer.")] = 10,
+    max_upload: Annotated[float, typer.Option(min=0.001, help="Refuse larger bodies of requests, in MiB.")] = 32,
+    max_megapixels: Annotated[float, typer.Option(min=0.001, help="Refuse larger pictures; 9 is 3000x3000.")] = 9,
+    time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds from a request to its answer, at most.")] = 10,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Threads that decode and encode (default: one a core).")
     ] = None,
@@ -474,7 +489,7 @@ def bench_serve(
     requests: Annotated[
         int, typer.Option(min=1, help="Requests of all clients together, for each contender in each round.")
     ] = 64,
-    seconds: Annotated[float, typer.Option(min=0.1, help="That each contender takes in a round at most.")] = 10,
+    seconds: Annotated[float, typer.Option(min=0.1, help="What each contender takes in a round at most.")] = 10,
     lone: Annotated[int, typer.Option(min=1, help="Requests of one client alone, in each round.")] = 10,
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
     max_batch: Annotated[
