@@ -1,21 +1,29 @@
 #!/usr/bin/env bash
-# What the server makes of an NVIDIA GPU, with one command, from the repository's root, in under a minute:
-#   tests/gpu/serve.sh [OUT]        figures, charts and logs go to OUT (default: build/gpu)
+# What the server makes of an NVIDIA GPU, with one command, from the repository's root, in two minutes at most:
+#   tests/gpu/serve.sh [OUT [OPTION …]]    figures, charts and logs go to OUT (default: build/gpu); options of
+#                                          `trtkit bench serve` stand in place of what is said here
 # Needs: pip install -e '.[cuda,serve]' scikit-image. Backend cuda, the embedded cv_unet as it is in the package.
-#   serve-1024: the network is most of the work (canvas 1024, small photographs, the matte alone), so that the gain from
-#               batching can be compared with the backend's own;
-#   serve-512:  the canvas that requests get by default, and cut-outs of photographs as large as it: what the host leaves.
+#   serve-1024:      the network is most of the work (canvas 1024, small photographs, the matte alone), so that the gain
+#                    from batching can be compared with the backend's own;
+#   serve-512-alpha: the canvas that requests get by default, small photographs, the matte alone: how many requests a second
+#                    the server itself carries;
+#   serve-512-small: the same with cut-outs;
+#   serve-512:       cut-outs of photographs as large as the canvas: what the host leaves.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:-build/gpu}
+more=("${@:2}")
 mkdir -p "$out"
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 failed=0
-common=(cv_unet --backend cuda --artifacts "$work/none" --weights embedded --rounds 3 --lone 15)
-bench() { # bench NAME SECONDS OPTIONS...
-  local name=$1 limit=$2; shift 2
+common=(cv_unet --backend cuda --artifacts "$work/none" --weights embedded --rounds 3 --lone 15
+  --clients 48 --requests 2000 --seconds 0.5)
+bench() { # bench NAME OPTIONS...
+  local name=$1 limit=$((117 - SECONDS)); shift
+  if ((limit < 12)); then echo "== $name is left out: $SECONDS s have passed"; failed=1; return; fi
+  if ((limit > 40)); then limit=40; fi
   echo "== $name ($SECONDS s so far)"
-  if ! timeout "$limit" python3 -m trtkit.cli bench serve "${common[@]}" "$@" \
+  if ! timeout -k 3 "$limit" python3 -m trtkit.cli bench serve "${common[@]}" "$@" ${more[@]+"${more[@]}"} \
       --json "$out/$name.json" --chart "$out/$name.png" 2>&1 | tee "$out/$name.log"; then failed=1; echo "== $name FAILED"; fi
 }
 # engines.yaml allows two pictures at 1024; here the whole batch of eight is wanted at that size.
@@ -32,12 +40,9 @@ settings["models"]["cv_unet"]["networks"]["matting"]["profiles"] = [{"image": sq
 with open(sys.argv[1], "w", encoding="utf-8") as stream:
     yaml.safe_dump(settings, stream)
 PYTHON
-bench serve-1024 100 --config "$work/1024.yaml" --query 'size=1024&alpha_only=true' --edge 256 \
-  --clients 48 --requests 2000 --seconds 0.7
-if ((SECONDS < 45)); then
-  bench serve-512 $((100 - SECONDS)) --edge 512 --clients 48 --requests 2000 --seconds 0.5
-else
-  echo "== serve-512 is left out: $SECONDS s have passed"
-fi
+bench serve-1024 --config "$work/1024.yaml" --query 'size=1024&alpha_only=true' --edge 256
+bench serve-512-alpha --query 'size=512&alpha_only=true' --edge 256
+bench serve-512-small --query size=512 --edge 256
+bench serve-512 --query size=512 --edge 512
 echo "== $SECONDS s in all"
 exit $failed
