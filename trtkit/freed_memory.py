@@ -16,9 +16,9 @@ def keep_freed_memory() -> bool:
     """Have the C library keep what a picture's arrays lay in for those of the next, in this process; True if it does.
 
     For processes that make picture after picture. By default glibc gives the megabytes behind small pictures back to
-    the kernel after each and takes them anew: 3000 page faults a cut-out of 0.2 megapixels, a third of its host time,
-    and the kernel's locks let one thread of a process at a time. False where there is no mallopt(3) (musl, macOS,
-    Windows) or where the operator has set glibc's own MALLOC_... variables, which then hold.
+    the kernel after each and takes them anew: 3000 page faults a cut-out of 0.2 megapixels, a third of its host time.
+    False where there is no mallopt(3) (musl, macOS, Windows) or where the operator has set glibc's own MALLOC_...
+    variables, which then hold.
     """
     if any(name.startswith("MALLOC_") for name in os.environ):
         return False
