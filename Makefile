@@ -37,12 +37,13 @@ weights: $(DEV)/.installed  ## MODEL=cv_unet, dct_net or hrn: train the embedded
 clean:
 	rm -rf $(VENV) $(DEV) build *.egg-info
 
+# Python compiles what is imported when it is first imported: a small part of what pip would compile.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet -c constraints.txt -e ".[cpu,hrn]"
+	$(VENV)/bin/pip install --quiet --no-compile -c constraints.txt -e ".[cpu,hrn]"
 	@touch $@
 
 $(DEV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/pip install --quiet -c constraints.txt -e ".[cpu,export,hrn,hub,rtx,serve,dev]"
+	$(DEV)/bin/pip install --quiet --no-compile -c constraints.txt -e ".[cpu,export,hrn,hub,rtx,serve,dev]"
 	@touch $@

@@ -6,9 +6,7 @@ from pathlib import Path
 
 from tests.foreign_environment import interpreter
 
-PACKAGES = ("tensorflow-cpu==2.21.0", "tf2onnx==1.17.0", "onnx==1.23.2")
-
 
 def python() -> Path:
     """The interpreter; its environment is made at the first call (about a minute). Skips without a registry."""
-    return interpreter("tensorflow", PACKAGES)
+    return interpreter("tensorflow")

@@ -24,35 +24,22 @@ from pathlib import Path
 import pytest
 
 import trtkit
-from tests.foreign_environment import interpreter
+from tests.foreign_environment import NUMPY_1, interpreter
 
-# protobuf reads config.pbtxt by the client's own message definitions.
-_CLIENT = ("tritonclient[http]==2.73.0", "protobuf==6.33.5", "pytest==9.2.0")
-# What trtkit's runtime needs. With NumPy 2 the Python backend of tritonserver 2.51 returns empty tensors
-# (python_backend #384, mended in a later release).
-_NUMPY_1 = sys.version_info < (3, 13)
-_TRTKIT = (
-    "numpy==1.26.4" if _NUMPY_1 else "numpy==2.3.5",
-    "onnxruntime==1.23.2",
-    "opencv-python-headless==4.11.0.86",
-    "pillow==12.0.0",
-)
-_TRTKIT += ("pydantic==2.12.4", "PyYAML==6.0.3")
-_SERVER = ("nvidia-pytriton==0.7.0",)
 _VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @functools.cache
 def python() -> Path:
     """An interpreter with tritonclient and pytest; its environment is made at the first call (a minute)."""
-    return interpreter("triton", (*_CLIENT, *_TRTKIT), _SERVER)
+    return interpreter("triton")
 
 
 @contextmanager
 def tritonserver(repository: Path, folder: Path) -> Iterator[str]:
     """A real tritonserver on `repository`; yields its address, HOST:PORT, once it is ready. `folder` is for its
     backend and log. Skips, saying why, where this machine cannot run it."""
-    if not _NUMPY_1:
+    if not NUMPY_1:
         pytest.skip(f"tritonserver's Python backend needs NumPy 1, which has no wheel for Python {_VERSION}")
     wheel = next((python().parent.parent / "lib").glob("python*/site-packages/pytriton/tritonserver"))
     libraries = wheel.parent.parent / "nvidia_pytriton.libs"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.foreign_environment import alone
+from trtkit.file_lock import alone
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("TRTKIT_TEST_CACHE", REPOSITORY / ".cache")) / "tensorrt-bindings"

@@ -9,35 +9,14 @@ import functools
 import site
 from pathlib import Path
 
-from tests.foreign_environment import alone, interpreter
-
-PACKAGES = (
-    "modelscope==1.40.2",
-    "modelscope-hub",
-    "kornia",
-    "kornia_rs",
-    "torchvision==0.28.0",
-    "numba",
-    "llvmlite",
-    "face-alignment==1.1.1",  # the last that carries the FAN class itself
-    "addict",
-    "attrs",
-    "simplejson",
-    "packaging",
-    "requests",
-    "charset-normalizer",
-    "idna",
-    "certifi",
-    "tqdm",
-    "urllib3",
-    "filelock",
-)
+from tests.foreign_environment import interpreter
+from trtkit.file_lock import alone
 
 
 @functools.cache
 def python() -> Path:
     """The interpreter of the environment; made at the first call. Skips if the registry cannot be reached."""
-    found = interpreter("hrn-upstream", (), PACKAGES)
+    found = interpreter("hrn-upstream")
     root = found.parent.parent
     path = next((root / "lib").glob("python3*")) / "site-packages" / "testing.pth"
     here = "\n".join(site.getsitepackages()) + "\n"
