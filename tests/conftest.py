@@ -14,7 +14,13 @@ from skimage import data
 
 from trtkit import cli
 
-pytest_plugins = ["tests.small_faces", "tests.small_matting", "tests.workers"]
+pytest_plugins = [
+    "tests.built_matting",
+    "tests.real_cartoons",
+    "tests.small_faces",
+    "tests.small_matting",
+    "tests.workers",
+]
 
 
 @dataclass(frozen=True)

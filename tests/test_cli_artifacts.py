@@ -1,6 +1,7 @@
 """build, inspect, verify, models, doctor: through the command line, on real TensorRT-RTX engines."""
 
 import json
+import shutil
 
 import pytest
 
@@ -11,27 +12,31 @@ from trtkit.report.doctor import conflicts
 pytest.importorskip("tensorrt_rtx_bindings")
 
 
-@pytest.fixture(scope="module")
-def engines(tmp_path_factory):
-    """A folder of artifacts with cv_unet's engine for 8.6, built once."""
-    import subprocess
-    import sys
-
-    root = tmp_path_factory.mktemp("artifacts")
-    command = [sys.executable, "-m", "trtkit.cli", "build", "cv_unet", "--gpu", "a10", "--out", str(root)]
-    subprocess.run(command, check=True, capture_output=True, cwd=root)
-    return root
+@pytest.fixture
+def engines(built_matting):
+    """A folder of artifacts with cv_unet's engine for 8.6."""
+    return built_matting / "artifacts"
 
 
-def test_build_serves_four_gpus_from_three_verified_files_and_then_does_nothing(trtkit, in_empty_folder):
+@pytest.fixture
+def with_forms(in_empty_folder, engines):
+    """An empty folder, but for cv_unet's FP32 and FP16 ONNX under artifacts/: what is left to make is engines."""
+    forms = in_empty_folder / "artifacts" / "cv_unet"
+    forms.mkdir(parents=True)
+    for path in (engines / "cv_unet").glob("*.onnx*"):
+        shutil.copy(path, forms)
+    return in_empty_folder
+
+
+def test_build_serves_four_gpus_from_three_verified_files_and_then_does_nothing(trtkit, with_forms):
     gpus = ("--gpu", "a10", "--gpu", "t4", "--gpu", "l4", "--gpu", "rtx4090")
     first = trtkit("build", "cv_unet", *gpus)
     assert first.code == 0, first.err
     assert "4 rows, 3 files" in first.out
     assert first.out.count("27/27") == 4
-    files = sorted(path.name for path in (in_empty_folder / "artifacts" / "cv_unet").glob("*.engine"))
+    files = sorted(path.name for path in (with_forms / "artifacts" / "cv_unet").glob("*.engine"))
     assert files == [f"matting.fp16.sm{sm}.tensorrt-rtx.engine" for sm in (75, 86, 89)]
-    stamps = {path: path.stat().st_mtime_ns for path in (in_empty_folder / "artifacts").rglob("*.engine")}
+    stamps = {path: path.stat().st_mtime_ns for path in (with_forms / "artifacts").rglob("*.engine")}
     again = trtkit("build", "cv_unet", *gpus)
     assert again.out.count("up to date") == 4
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
@@ -48,9 +53,9 @@ def test_gpus_without_a_builder_are_told_what_serves_them(trtkit, in_empty_folde
     assert (in_empty_folder / "artifacts" / "cv_unet" / "matting.fp16.onnx").is_file()
 
 
-def test_the_summary_is_a_markdown_table(trtkit, in_empty_folder):
+def test_the_summary_is_a_markdown_table(trtkit, with_forms):
     assert trtkit("build", "cv_unet", "--gpu", "a10", "--summary", "s.md").code == 0
-    lines = (in_empty_folder / "s.md").read_text().splitlines()
+    lines = (with_forms / "s.md").read_text().splitlines()
     assert lines[0].startswith("| network | GPU | cc | state | file |")
     assert "matting.fp16.sm86.tensorrt-rtx.engine" in lines[2]
 

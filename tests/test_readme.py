@@ -31,18 +31,8 @@ def _pages_with_trtkit() -> list[Path]:
     return [page for page in PAGES if any(command.startswith("trtkit ") for command in _commands(page))]
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory) -> Path:
-    """A folder with cv_unet's engine for 8.6 under artifacts/: what a page that speaks of artifacts/ takes for made."""
-    pytest.importorskip("tensorrt_rtx_bindings")
-    folder = tmp_path_factory.mktemp("built")
-    _run("trtkit build cv_unet --gpu a10", folder)
-    return folder
-
-
 @pytest.mark.parametrize("page", _pages_with_trtkit(), ids=lambda page: page.name)
-def test_every_trtkit_command_of_the_page_runs_as_written(page, tmp_path, portrait, request):
-    pytest.importorskip("tensorrt_rtx_bindings")
+def test_every_trtkit_command_of_the_page_runs_as_written(page, tmp_path, portrait, built_matting):
     shutil.copy(portrait, tmp_path / "photo.jpg")
     (tmp_path / "photos").mkdir()
     for name in ("a.jpg", "b.jpg"):
@@ -50,7 +40,7 @@ def test_every_trtkit_command_of_the_page_runs_as_written(page, tmp_path, portra
     if "face.jpg" in page.read_text():
         _draw_faces(tmp_path)
     if "artifacts/" in page.read_text():
-        shutil.copytree(request.getfixturevalue("built") / "artifacts", tmp_path / "artifacts")
+        shutil.copytree(built_matting / "artifacts", tmp_path / "artifacts")
     for command in _commands(page):
         if command in ALONE:
             _run_once(command)
