@@ -76,19 +76,28 @@ def test_the_matte_alone_is_the_cut_outs_alpha(trtkit, portrait, in_empty_folder
     np.testing.assert_array_equal(matte, rgba[..., 3])
 
 
-@pytest.mark.parametrize("batch", [1, 2, 3, 5])
-def test_results_do_not_depend_on_the_batch(network, portrait_pixels, tmp_path, batch):
+@pytest.fixture(scope="module")
+def one_by_one(network, portrait_pixels, tmp_path_factory):
+    """Five pictures, each cut out alone."""
+    folder = tmp_path_factory.mktemp("alone")
     pictures = [portrait_pixels, portrait_pixels[:, ::-1], portrait_pixels[100:400], portrait_pixels[:, 60:400]]
     pictures.append(cv2.resize(portrait_pixels, (900, 700)))
     work = []
     for number, pixels in enumerate(pictures):
-        Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / f"{number}.png")
-        work.append(Job(tmp_path / f"{number}.png", tmp_path / f"b{batch}-{number}.png"))
+        Image.fromarray(np.ascontiguousarray(pixels)).save(folder / f"{number}.png")
+        work.append(Job(folder / f"{number}.png", folder / f"s-{number}.png"))
+    for job in work:
+        (outcome,) = process(CutOut(network, Options()), [job], StageClock(), 1)
+        assert outcome.error is None
+    return work
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5])
+def test_results_do_not_depend_on_the_batch(network, one_by_one, tmp_path, batch):
+    work = [Job(job.source, tmp_path / f"b{batch}-{job.source.name}") for job in one_by_one]
     outcomes = process(CutOut(network, Options()), work, StageClock(), batch)
     assert [outcome.error for outcome in outcomes] == [None] * len(work)
-    single = [Job(job.source, job.target.with_name(f"s-{job.source.name}")) for job in work]
-    process(CutOut(network, Options()), single, StageClock(), 1)
-    for one, many in zip(single, work, strict=True):
+    for one, many in zip(one_by_one, work, strict=True):
         np.testing.assert_array_equal(np.asarray(Image.open(one.target)), np.asarray(Image.open(many.target)))
 
 

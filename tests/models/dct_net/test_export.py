@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import onnx
 import pytest
 
+from tests.real_cartoons import REAL
 from trtkit import config, manifest, models
 from trtkit.build_engines.run import build_engine
 from trtkit.export.run import ensure, export
@@ -17,19 +19,17 @@ from safetensors.torch import save_file  # noqa: E402
 from trtkit.models.dct_net.network import Generator, GeneratorConfig  # noqa: E402
 
 MODEL = models.get("dct_net")
-REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "dctnet_real"
 KEPT = ("from_uint8", "guided_filter", "to_uint8")
 
 
 @pytest.fixture(scope="module", params=["embedded", "real"])
 def exported(request, tmp_path_factory) -> Path:
     """The root under which both networks lie in FP32 and FP16."""
-    weights = None if request.param == "embedded" else REAL
-    if weights is not None and not weights.is_dir():
-        pytest.skip("trained weights in the official form are not here (dctnet_real in ../shared/data)")
-    root = tmp_path_factory.mktemp("artifacts")
+    root = tmp_path_factory.mktemp("exported") / "artifacts"
+    if request.param == "real":
+        shutil.copytree(request.getfixturevalue("real_cartoons"), root)
     for network in MODEL.networks:
-        export(MODEL, network, "fp16", root, config.load(), weights)
+        export(MODEL, network, "fp16", root, config.load(), REAL if request.param == "real" else None)
     return root
 
 
