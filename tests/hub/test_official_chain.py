@@ -15,7 +15,7 @@ from PIL import Image
 from tests import tensorflow_environment
 from tests.export.frozen.conftest import GRAPHS, write_graphs
 from tests.hub.fake_hub import FakeHub
-from trtkit.export.frozen import tensorflow_python
+from trtkit.export.frozen.tensorflow_python import TensorFlow
 from trtkit.hub import places, record
 from trtkit.hub.official import official
 from trtkit.models.dct_net import DETECTOR, KEYPOINTS
@@ -110,7 +110,8 @@ def test_cv_unet_from_the_hub_to_the_picture(trtkit, pulled, picture, small_port
     assert "official weights" in done.err
     found = cv2.cvtColor(cv2.imread("photo.cutout.png", cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
     feed = [{"input_image": small_portrait.astype(np.float32)}]
-    wanted = tensorflow_python.run(folder / "tf_graph.pb", feed, ["output_png"], [], str(tf_python))[0]["output_png"]
+    with TensorFlow(str(tf_python)) as tensorflow:
+        wanted = tensorflow.run(folder / "tf_graph.pb", feed, ["output_png"], [])[0]["output_png"]
     assert wanted[..., 3].std() > 3
     assert np.abs(found.astype(int) - wanted).max() <= 1
 
@@ -157,7 +158,7 @@ def _by_tensorflow(rgb, snapshot, folder, tf_python):
         def run(pixels):
             feed = [{"tower_0/images": pixels.astype(np.float32)}]
             fixed = ["training_flag=False"]
-            return tensorflow_python.run(folder / side.file_name, feed, side.outputs, fixed, str(tf_python))[0]
+            return tensorflow.run(folder / side.file_name, feed, side.outputs, fixed)[0]
 
         return run
 
@@ -170,7 +171,8 @@ def _by_tensorflow(rgb, snapshot, folder, tf_python):
     networks = {name: CpuBackend(Path(f"artifacts/dct_net/{name}.fp32.onnx")) for name in ("background", "head")}
     pipeline = Cartoon(networks, Options(), Detector("TensorFlow", find), folder / "alpha.jpg")
     clock = StageClock()
-    item = pipeline.prepare(Picture(rgb, None, rgb.shape[:2], Path("faces.png")), clock)
+    with TensorFlow(str(tf_python)) as tensorflow:
+        item = pipeline.prepare(Picture(rgb, None, rgb.shape[:2], Path("faces.png")), clock)
     drawn = pipeline.finish(item, pipeline.run([item], clock)[0], clock)
     boxes = np.array([face.box for face in faces])
     assert np.abs(boxes - [(200, 40, 90, 100), (30, 60, 80, 90)]).max() <= 2

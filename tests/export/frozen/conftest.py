@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tests import tensorflow_environment
-from trtkit.export.frozen import tensorflow_python
 from trtkit.export.frozen.run import Imported, import_graph
+from trtkit.export.frozen.tensorflow_python import TensorFlow
 from trtkit.files import sha256
 from trtkit.models.spec import Weights
 
@@ -119,8 +119,9 @@ def by_tensorflow(tf_python, pictures):
     def get(graph: Path) -> dict[str, np.ndarray]:
         if graph not in known:
             feeds = [{"input_image": picture.astype(np.float32)} for picture in pictures.values()]
-            answers = tensorflow_python.run(graph, feeds, ["output_png"], [], str(tf_python))
+            answers = tensorflow.run(graph, feeds, ["output_png"], [])
             known[graph] = {name: one["output_png"] for name, one in zip(pictures, answers, strict=True)}
         return known[graph]
 
-    return get
+    with TensorFlow(str(tf_python)) as tensorflow:
+        yield get

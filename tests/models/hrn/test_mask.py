@@ -10,7 +10,7 @@ from trtkit import config, models
 from trtkit.errors import MissingComponent, Mistake
 from trtkit.export import beside
 from trtkit.export.choose import FILE, OFFICIAL, Chosen
-from trtkit.export.frozen import tensorflow_python
+from trtkit.export.frozen.tensorflow_python import TensorFlow
 from trtkit.export.run import ensure
 from trtkit.models.hrn import mask, opening
 from trtkit.models.hrn.options import Options
@@ -72,7 +72,8 @@ def test_masks_are_tensorflows_and_all_faces_go_at_once(imported, snapshot, crop
     assert (around.kind, around.folder) == (FILE, snapshot)
     found = mask.by_graph(around.chains["segment_face"])(crops)
     feeds = [{"input_image": crop.astype(np.float32)} for crop in crops]
-    wanted = tensorflow_python.run(snapshot / "segment_face.pb", feeds, ["output_alpha"], [], str(tf_python))
+    with TensorFlow(str(tf_python)) as tensorflow:
+        wanted = tensorflow.run(snapshot / "segment_face.pb", feeds, ["output_alpha"], [])
     assert found.shape == (2, 224, 224)
     assert found.std() > 0.01
     for one, reference in zip(found, wanted, strict=True):

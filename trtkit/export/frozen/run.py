@@ -19,9 +19,9 @@ from onnx import ModelProto, NodeProto
 
 from trtkit import __version__, artifacts, manifest
 from trtkit.errors import CheckFailed, Mistake
-from trtkit.export.frozen import tensorflow_python
 from trtkit.export.frozen.batchable import CONVOLUTIONS
 from trtkit.export.frozen.partition import Pieces, take_apart
+from trtkit.export.frozen.tensorflow_python import TensorFlow, interpreter
 from trtkit.export.photographs import photographs
 from trtkit.files import sha256, writing
 from trtkit.manifest import CameOut, MadeOf, MadeWith, Manifest, WeightsRecord
@@ -87,35 +87,36 @@ def import_graph(
     chain_name, prefix = chain_file.name_of(side), f"{side}_" if side else ""
     if not force and (existing := _up_to_date(folder, key, chain_name)):
         return Imported(folder, existing, False, time.perf_counter() - began, side)
-    python = tensorflow_python.interpreter(tf_python)
-    content, versions = tensorflow_python.convert(graph.path, inputs, outputs, python)
-    converted = onnx.load_from_string(content)
-    taken = [_tensor_record(value) for value in converted.graph.input]
-    if shape is not None:
-        taken[0] = taken[0].model_copy(update={"shape": list(shape)})
-    given = [value.name for value in converted.graph.output]
-    pieces = take_apart(converted, prefix)
-    models = {name: _finished(piece, model, name, graph.sha256) for name, piece in pieces.networks.items()}
-    hosts = {name: _finished(piece, model, name, graph.sha256) for name, piece in pieces.hosts.items()}
-    record = ChainRecord(
-        model=model,
-        weights=WeightsRecord(kind=graph.kind, sha256=graph.sha256, note=graph.note),
-        graph=graph.path.name,
-        made_with={"trtkit": __version__, **versions},
-        inputs=taken,
-        fixed_inputs=[name for name in inputs if "=" in name],
-        outputs=given,
-        steps=_plain_steps(pieces),
-        networks={},
-        hosts={name: hashlib.sha256(bytes_).hexdigest() for name, bytes_ in hosts.items()},
-        on_host=[HostRecord(name=n.name, operator=n.operator, why=n.why) for n in pieces.on_host],
-        checks={},
-        build_key=key,
-    )
-    backends = {name: CpuBackend(bytes_) for name, bytes_ in models.items()}
-    chain = Chain(record.plan, record.outputs, backends, {name: HostWork(bytes_) for name, bytes_ in hosts.items()})
-    feeds = _feeds(record, photographs(images))
-    checks = _check(chain, feeds, graph.path, record, python)
+    python = interpreter(tf_python)
+    with TensorFlow(python) as tensorflow:
+        content, versions = tensorflow.convert(graph.path, inputs, outputs)
+        converted = onnx.load_from_string(content)
+        taken = [_tensor_record(value) for value in converted.graph.input]
+        if shape is not None:
+            taken[0] = taken[0].model_copy(update={"shape": list(shape)})
+        given = [value.name for value in converted.graph.output]
+        pieces = take_apart(converted, prefix)
+        models = {name: _finished(piece, model, name, graph.sha256) for name, piece in pieces.networks.items()}
+        hosts = {name: _finished(piece, model, name, graph.sha256) for name, piece in pieces.hosts.items()}
+        record = ChainRecord(
+            model=model,
+            weights=WeightsRecord(kind=graph.kind, sha256=graph.sha256, note=graph.note),
+            graph=graph.path.name,
+            made_with={"trtkit": __version__, **versions},
+            inputs=taken,
+            fixed_inputs=[name for name in inputs if "=" in name],
+            outputs=given,
+            steps=_plain_steps(pieces),
+            networks={},
+            hosts={name: hashlib.sha256(bytes_).hexdigest() for name, bytes_ in hosts.items()},
+            on_host=[HostRecord(name=n.name, operator=n.operator, why=n.why) for n in pieces.on_host],
+            checks={},
+            build_key=key,
+        )
+        backends = {name: CpuBackend(bytes_) for name, bytes_ in models.items()}
+        chain = Chain(record.plan, record.outputs, backends, {name: HostWork(bytes_) for name, bytes_ in hosts.items()})
+        feeds = _feeds(record, photographs(images))
+        checks = _check(chain, feeds, graph.path, record, tensorflow)
     ranges = _output_ranges(chain, list(feeds.values()))
     networks = {
         name: _network_record(pieces.networks[name], models[name], ranges.get(name, {})) for name in pieces.networks
@@ -187,12 +188,12 @@ def _feeds(record: ChainRecord, pictures: list[np.ndarray]) -> dict[str, Arrays]
 
 
 def _check(
-    chain: Chain, feeds: dict[str, Arrays], graph: Path, record: ChainRecord, python: str
+    chain: Chain, feeds: dict[str, Arrays], graph: Path, record: ChainRecord, tensorflow: TensorFlow
 ) -> dict[str, dict[str, float]]:
     """Largest and mean difference of any output from TensorFlow's, for each feed; raises CheckFailed past TOLERANCE."""
     plain = [{name.removesuffix(":0"): array for name, array in feed.items()} for feed in feeds.values()]
     names = [name.removesuffix(":0") for name in record.outputs]
-    wanted = tensorflow_python.run(graph, plain, names, record.fixed_inputs, python)
+    wanted = tensorflow.run(graph, plain, names, record.fixed_inputs)
     figures = {}
     for (label, feed), reference in zip(feeds.items(), wanted, strict=True):
         found = chain.run([feed])[0]

@@ -1,7 +1,9 @@
 """Everything that needs TensorFlow, as a script of its own: run by another process, and possibly another Python.
 
-    python tensorflow_process.py convert GRAPH.pb OUT.onnx INPUT,… OUTPUT,…
-    python tensorflow_process.py run GRAPH.pb IN.npz OUT.npz OUTPUT,… INPUT=VALUE,…
+It reads jobs from stdin, each a line of JSON, and answers each with a line of JSON on stdout:
+
+    ["convert", "GRAPH.pb", "OUT.onnx", ["INPUT", …], ["OUTPUT", …]]
+    ["run", "GRAPH.pb", "IN.npz", "OUT.npz", ["OUTPUT", …], ["INPUT=VALUE", …]]
 
 INPUT=VALUE fixes a placeholder for good (training_flag=false). It imports nothing of trtkit, so that an interpreter
 that has TensorFlow and tf2onnx is all it needs. Tensors are named as in the graph, without the ':0'. What went wrong is
@@ -13,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -55,7 +58,8 @@ def check_names(graph: Any, path: str, inputs: list[str], outputs: list[str]) ->
             fail(f"{path} has no node '{name}' for --output; nodes that nothing reads: {', '.join(ends[:12])}")
 
 
-def convert(path: str, target: str, inputs: list[str], outputs: list[str]) -> None:
+def convert(path: str, target: str, inputs: list[str], outputs: list[str]) -> dict[str, str]:
+    """Versions of what converted."""
     import tensorflow as tf
     import tf2onnx
 
@@ -75,7 +79,7 @@ def convert(path: str, target: str, inputs: list[str], outputs: list[str]) -> No
         fail(f"{path} cannot be converted by tf2onnx {tf2onnx.__version__}: {' '.join(str(error).split())[:300]}")
     with open(target, "wb") as stream:
         stream.write(model.SerializeToString())
-    print(json.dumps({"tensorflow": tf.__version__, "tf2onnx": tf2onnx.__version__}))
+    return {"tensorflow": tf.__version__, "tf2onnx": tf2onnx.__version__}
 
 
 def run(path: str, source: str, target: str, outputs: list[str], fixed: list[str]) -> None:
@@ -128,9 +132,10 @@ def fix(graph: Any, path: str, inputs: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    verb, arguments = sys.argv[1], sys.argv[2:]
-    if verb == "convert":
-        convert(arguments[0], arguments[1], arguments[2].split(","), arguments[3].split(","))
-    else:
-        fixed = arguments[4].split(",") if arguments[4] else []
-        run(arguments[0], arguments[1], arguments[2], arguments[3].split(","), fixed)
+    # What TensorFlow or tf2onnx prints is no answer.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    jobs: dict[str, Callable[..., Any]] = {"convert": convert, "run": run}
+    for line in sys.stdin:
+        verb, *arguments = json.loads(line)
+        print(json.dumps(jobs[verb](*arguments)), file=answers, flush=True)

@@ -5,6 +5,7 @@ TensorFlow takes memory and threads for the life of its process, and wants versi
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -12,11 +13,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Any
 
 import numpy as np
 
-from trtkit.errors import MissingComponent, Mistake
+from trtkit.errors import MissingComponent, Mistake, TrtkitError
 from trtkit.runtime.backend import Arrays
 
 VARIABLE = "TRTKIT_TF_PYTHON"
@@ -42,42 +44,74 @@ def interpreter(given: Path | None = None) -> str:
     return sys.executable
 
 
-def convert(graph: Path, inputs: Sequence[str], outputs: Sequence[str], python: str) -> tuple[bytes, dict[str, str]]:
-    """(ONNX bytes, versions of tensorflow and tf2onnx). `inputs` are NAME, or NAME=VALUE for one that is fixed.
+class TensorFlow:
+    """A process of `python` with TensorFlow in it: started by the first job, gone at the end of the `with`."""
 
-    Raises Mistake naming the file and what is wrong with it or with the names.
-    """
-    with TemporaryDirectory() as folder:
-        target = Path(folder) / "converted.onnx"
-        said = _call(python, "convert", graph, target, ",".join(inputs), ",".join(outputs))
-        return target.read_bytes(), json.loads(said.splitlines()[-1])
+    def __init__(self, python: str) -> None:
+        self._python = python
 
+    def __enter__(self) -> TensorFlow:
+        # A file: a pipe that nobody reads while a job is done would stop the process once it is full.
+        self._said = TemporaryFile("w+", errors="replace")
+        self._process: subprocess.Popen[str] | None = None
+        return self
 
-def run(
-    graph: Path, feeds: Sequence[Arrays], outputs: Sequence[str], fixed: Sequence[str], python: str
-) -> list[Arrays]:
-    """What the graph itself gives for each of `feeds`, by TensorFlow on the CPU."""
-    with TemporaryDirectory() as folder:
-        source, target = Path(folder) / "in.npz", Path(folder) / "out.npz"
-        arrays = {f"{name}/{i}": array for i, feed in enumerate(feeds) for name, array in feed.items()}
-        np.savez(source, **arrays)  # type: ignore[arg-type]
-        _call(python, "run", graph, source, target, ",".join(outputs), ",".join(fixed))
-        with np.load(target) as answers:
-            return [{name: answers[f"{name}/{i}"] for name in outputs} for i in range(len(feeds))]
+    def __exit__(self, *exception: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+        self._said.close()
 
+    def convert(self, graph: Path, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[bytes, dict[str, str]]:
+        """(ONNX bytes, versions of tensorflow and tf2onnx). `inputs` are NAME, or NAME=VALUE for one that is fixed.
 
-def _call(python: str, *arguments: object) -> str:
-    # tf2onnx numbers its names in the order of sets of strings: the same graph is to give the same bytes.
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    command = [python, str(_SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, errors="replace", env=environment)
-    if done.returncode == 0:
-        return done.stdout
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    for line in lines:
-        if line.startswith("trtkit: "):
-            raise Mistake(line.removeprefix("trtkit: "))
-    last = lines[-1] if lines else f"status {done.returncode}"
-    if "ModuleNotFoundError" in last:
-        raise MissingComponent(f"{python} lacks what the import needs ({last}); pip install 'trtkit[tf]' into it")
-    raise MissingComponent(f"TensorFlow in {python} failed on {arguments[1]}: {last[:300]}")
+        Raises Mistake naming the file and what is wrong with it or with the names.
+        """
+        with TemporaryDirectory() as folder:
+            target = Path(folder) / "converted.onnx"
+            versions: dict[str, str] = self._do("convert", graph, str(target), list(inputs), list(outputs))
+            return target.read_bytes(), versions
+
+    def run(self, graph: Path, feeds: Sequence[Arrays], outputs: Sequence[str], fixed: Sequence[str]) -> list[Arrays]:
+        """What the graph itself gives for each of `feeds`, by TensorFlow on the CPU."""
+        with TemporaryDirectory() as folder:
+            source, target = Path(folder) / "in.npz", Path(folder) / "out.npz"
+            arrays = {f"{name}/{i}": array for i, feed in enumerate(feeds) for name, array in feed.items()}
+            np.savez(source, **arrays)  # type: ignore[arg-type]
+            self._do("run", graph, str(source), str(target), list(outputs), list(fixed))
+            with np.load(target) as answers:
+                return [{name: answers[f"{name}/{i}"] for name in outputs} for i in range(len(feeds))]
+
+    def _do(self, verb: str, graph: Path, *arguments: object) -> Any:
+        if self._process is None:
+            # tf2onnx numbers its names in the order of sets of strings: the same graph is to give the same bytes.
+            environment = {**os.environ, "PYTHONHASHSEED": "0"}
+            command = [self._python, str(_SCRIPT)]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True, env=environment
+            )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        # A process that has ended already takes no job; why it did is what it said.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps([verb, str(graph), *arguments]) + "\n")
+            self._process.stdin.flush()
+        if answer := self._process.stdout.readline():
+            return json.loads(answer)
+        raise self._failure(graph)
+
+    def _failure(self, graph: Path) -> TrtkitError:
+        """Why the process ended."""
+        assert self._process is not None
+        status = self._process.wait()
+        self._said.seek(0)
+        lines = [line.rstrip() for line in self._said if line.strip()]
+        for line in lines:
+            if line.startswith("trtkit: "):
+                return Mistake(line.removeprefix("trtkit: "))
+        last = lines[-1] if lines else f"status {status}"
+        if "ModuleNotFoundError" in last:
+            return MissingComponent(
+                f"{self._python} lacks what the import needs ({last}); pip install 'trtkit[tf]' into it"
+            )
+        return MissingComponent(f"TensorFlow in {self._python} failed on {graph}: {last[:300]}")
