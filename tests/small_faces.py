@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.made_once import made_once
 from trtkit import config as configuration
 from trtkit import models
 from trtkit.calib.run import Calibrated, Wish, calibrate
@@ -29,9 +31,13 @@ def with_recon(**settings: object) -> Config:
 
 @pytest.fixture(scope="session")
 def recon_made(tmp_path_factory) -> tuple[Target, Calibrated]:
-    """What `trtkit calibrate hrn` makes of net_recon, and what it says. Not to be changed."""
-    target = recon_at(tmp_path_factory.mktemp("faces") / "artifacts")
-    return target, calibrate(target, Wish())
+    """What `trtkit calibrate hrn` makes of net_recon, once for all processes, and what it says. Not to be changed."""
+
+    def make(folder: Path) -> None:
+        (folder / "said").write_bytes(pickle.dumps(calibrate(recon_at(folder / "artifacts"), Wish())))
+
+    folder = made_once(tmp_path_factory, "recon", make)
+    return recon_at(folder / "artifacts"), pickle.loads((folder / "said").read_bytes())
 
 
 @pytest.fixture
