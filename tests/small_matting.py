@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 import yaml
 from PIL import Image
-from safetensors.torch import save_file
 from skimage import data
 
 from trtkit import config as configuration
@@ -18,7 +17,9 @@ from trtkit.calib.run import Wish, calibrate
 from trtkit.calib.target import Target
 from trtkit.config import Config
 from trtkit.export.run import export
-from trtkit.models.cv_unet.network import MattingUNet, UNetConfig
+
+if TYPE_CHECKING:
+    from trtkit.models.cv_unet.network import MattingUNet
 
 SIDE = 128
 
@@ -26,6 +27,11 @@ SIDE = 128
 @pytest.fixture(scope="session")
 def small_unet() -> MattingUNet:
     """A matting U-Net of a few channels whose random alpha really varies over a photograph."""
+    # Here, not above: the process that hands the tests out to others reads this file and needs no torch.
+    import torch
+
+    from trtkit.models.cv_unet.network import MattingUNet, UNetConfig
+
     torch.manual_seed(3)
     unet = MattingUNet(UNetConfig(width=4, depth=2, cap=8, norm=False)).eval()
     with torch.no_grad():
@@ -36,6 +42,8 @@ def small_unet() -> MattingUNet:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory, small_unet):
+    from safetensors.torch import save_file
+
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     save_file(small_unet.state_dict(), path)
     return path
