@@ -1,10 +1,13 @@
 """Cut-outs and backgrounds, on a composite whose foreground is known."""
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
 
 from trtkit.errors import Mistake
+from trtkit.models.imaging import compose
 from trtkit.models.imaging.background import read_background
 from trtkit.models.imaging.compose import cutout, over_background, parse_color
 
@@ -63,6 +66,40 @@ def test_a_photographs_cutout_is_the_formulas_to_a_grey_level(portrait_pixels, k
     share = alpha[semi, None] / 255.0
     over = over_background(portrait_pixels, alpha, (0, 200, 90))[semi]
     assert np.abs(over - (plain[semi] * share + (1 - share) * (0, 200, 90))).max() <= 1.5
+
+
+@pytest.mark.parametrize("shape", [(384, 512), (300, 201), (1, 40), (40, 1)])
+def test_a_small_picture_done_whole_is_what_its_blocks_are(monkeypatch, shape):
+    rng = np.random.default_rng(2)
+    rgb = rng.integers(0, 256, (*shape, 3), np.uint8)
+    alpha = np.where(rng.random(shape) < 0.3, rng.integers(0, 256, shape), 255).astype(np.uint8)
+    whole = cutout(rgb, alpha), over_background(rgb, alpha, (9, 200, 90))
+    monkeypatch.setattr(compose, "_is_small", lambda alpha: False)
+    monkeypatch.setattr(compose, "content_size", lambda size, canvas: size)
+    blocks = cutout(rgb, alpha), over_background(rgb, alpha, (9, 200, 90))
+    for one, other in zip(whole, blocks, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_small_pictures_calls_do_not_grow_with_it():
+    """Each call gives Python's lock away, and a server's threads queue for it."""
+
+    def calls(edge: int) -> int:
+        rgb, alpha, _ = hair_over_ground(edge, edge)
+        count = 0
+
+        def watch(frame: object, event: str, called: object) -> None:
+            nonlocal count
+            count += event == "c_call"
+
+        sys.setprofile(watch)
+        try:
+            cutout(rgb, alpha)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert calls(64) == calls(512) <= 70
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from cv2.typing import MatLike
 from numpy.typing import NDArray
 from PIL import ImageColor
 
@@ -32,7 +32,8 @@ def cutout(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8
     Where alpha is between 0 and 255 the colour is the foreground's own, the old background's share taken
     out; where alpha is 0 it is black: it compresses to half and shows nobody the room behind.
     """
-    rgba = np.asarray(cv2.cvtColor(_visible_foreground(rgb, alpha), cv2.COLOR_RGB2RGBA), dtype=np.uint8)
+    rgba = np.empty((*alpha.shape, 4), np.uint8)
+    cv2.cvtColor(_visible_foreground(rgb, alpha), cv2.COLOR_RGB2RGBA, dst=rgba)
     cv2.insertChannel(alpha, rgba, 3)
     return rgba
 
@@ -50,13 +51,23 @@ def over_background(
     else:
         out = _covering(background, (height, width))
     foreground = _visible_foreground(rgb, alpha)
+    if _is_small(alpha):
+        _mix(foreground, _share(alpha), out)
+        return out
     cv2.copyTo(foreground, cv2.inRange(alpha, 255, 255), out)
     semi = _semi_transparent(alpha)
     for tile in tiles_with(semi, (height, width)):
-        mixed = cv2.subtract(foreground[tile], out[tile], dtype=cv2.CV_32F)
-        cv2.multiply(mixed, _share(alpha[tile]), dst=mixed)
-        cv2.copyTo(cv2.add(mixed, out[tile], dtype=cv2.CV_8U), semi[tile], out[tile])
+        _mix(foreground[tile], _share(alpha[tile]), out[tile])
     return out
+
+
+def _mix(foreground: NDArray[np.uint8], share: NDArray[np.float32], out: NDArray[np.uint8]) -> None:
+    """`foreground` uint8 [h, w, 3] over what `out` (the same) holds, by `share` float32 [h, w, 3]: put into `out`,
+    rounded, and exactly what either is where the share is 1 or 0."""
+    mixed = np.empty(out.shape, np.float32)
+    cv2.subtract(foreground, out, dst=mixed, dtype=cv2.CV_32F)
+    cv2.multiply(mixed, share, dst=mixed)
+    cv2.add(mixed, out, dst=out, dtype=cv2.CV_8U)
 
 
 def parse_color(text: str) -> Colour:
@@ -74,8 +85,15 @@ def parse_color(text: str) -> Colour:
     raise Mistake(f"--background '{text}' is not a colour; give a name like white, #fff, #ffffff or 255,255,255")
 
 
+def _is_small(alpha: NDArray[np.uint8]) -> bool:
+    """Whether the picture is worked on whole rather than by its semi-transparent blocks."""
+    return bool(max(alpha.shape) <= ESTIMATE_EDGE)
+
+
 def _semi_transparent(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.inRange(alpha, 1, 254), dtype=np.uint8)
+    semi = np.empty_like(alpha)
+    cv2.inRange(alpha, 1, 254, dst=semi)
+    return semi
 
 
 def _visible_foreground(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -83,64 +101,102 @@ def _visible_foreground(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDA
 
     Blur-fusion (Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021): the smooth estimates
     F̂, B̂ of both colours, then F = F̂ + α·(I − α·F̂ − (1 − α)·B̂), which gives the pixel's own detail back.
-    The estimates are made small; the last step runs at full size on the semi-transparent blocks alone.
+    The estimates are made small; the last step runs at full size on the semi-transparent blocks alone, or on the whole
+    of a small picture, where it changes nothing that is solid.
     """
-    out = np.asarray(cv2.copyTo(rgb, alpha), dtype=np.uint8)  # an alpha of 0 is no copy: black
+    out = np.zeros_like(rgb)
     semi = _semi_transparent(alpha)
-    tiles = list(tiles_with(semi, alpha.shape))
-    if not tiles:
+    if not cv2.countNonZero(semi):
+        cv2.copyTo(rgb, alpha, out)  # an alpha of 0 is no copy: black
         return out
-    foreground, background = _estimates(rgb, alpha)
-    for tile in tiles:
+    if _is_small(alpha):
+        share = _share(alpha)
+        estimates = _estimates(rgb, alpha, share)
+        cv2.copyTo(_with_detail(rgb, share, *estimates), alpha, out)
+        return out
+    cv2.copyTo(rgb, alpha, out)
+    size = content_size((alpha.shape[0], alpha.shape[1]), (ESTIMATE_EDGE, ESTIMATE_EDGE))
+    weight = resize(alpha, size)
+    foreground, background = _estimates(resize(rgb, size), weight, _share(weight))
+    for tile in tiles_with(semi, alpha.shape):
         front, back = (sample(field, tile, alpha.shape) for field in (foreground, background))
-        cv2.copyTo(_with_detail(rgb[tile], alpha[tile], front, back), semi[tile], out[tile])
+        cv2.copyTo(_with_detail(rgb[tile], _share(alpha[tile]), front, back), semi[tile], out[tile])
     return out
 
 
-def _estimates(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """F̂ and B̂: float32 [h, w, 3], 0..255, long side at most ESTIMATE_EDGE.
+def _estimates(image: NDArray[np.uint8], weight: NDArray[np.uint8], share: NDArray[np.float32]) -> NDArray[np.float32]:
+    """F̂ and B̂: float32 [2, h, w, 3], 0..1, of `image` uint8 [h, w, 3] and its alpha `weight` uint8 [h, w], which is
+    `share` float32 [h, w, 3], too.
 
-    In OpenCV's calls on whole arrays, into arrays that are there: a broadcast over three channels costs numpy seven
-    times the product, and a fresh array of some megabytes costs the kernel more than the sum that is put in it.
+    In few calls on whole arrays, into arrays that are there: a broadcast over channels costs numpy seven times the
+    product, and each call, and each array that OpenCV makes, gives Python's lock away once, which a server's threads
+    then have to win back from each other.
     """
-    size = (alpha.shape[0], alpha.shape[1])
-    if max(size) > ESTIMATE_EDGE:
-        size = content_size(size, (ESTIMATE_EDGE, ESTIMATE_EDGE))
-    image, weight = resize(rgb, size), resize(alpha, size)
-    rest = cv2.bitwise_not(weight)
+    weights = np.empty((2, *weight.shape, 4), np.uint8)
+    cv2.merge([weight] * 4, dst=weights[0])
+    cv2.bitwise_not(weights[0], dst=weights[1])
+    colours = np.empty_like(weights)
+    cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, dst=colours[0])
+    estimates = np.empty((*weights.shape[:3], 3), np.float32)
     far, near = BLUR_RADII
-    front, back = _weighted_blur(image, weight, far), _weighted_blur(image, rest, far)
-    detailed = _with_detail(image, weight, front, back)
-    return _weighted_blur(detailed, weight, near, front), _weighted_blur(cv2.convertScaleAbs(back), rest, near, back)
+    _weighted_blur((colours[0], colours[0]), weights, far, estimates)
+    front, back = estimates
+    detailed = np.empty(estimates.shape, np.uint8)
+    _with_detail(image, share, front, back, detailed[0])
+    cv2.convertScaleAbs(back, alpha=255, dst=detailed[1])
+    cv2.cvtColor(detailed.reshape(1, -1, 3), cv2.COLOR_RGB2RGBA, dst=colours.reshape(1, -1, 4))
+    _weighted_blur(colours, weights, near, estimates)
+    return estimates
 
 
-def _weighted_blur(colour: MatLike, weight: MatLike, radius: int, out: MatLike | None = None) -> NDArray[np.float32]:
-    """Box mean of `colour` uint8 [h, w, 3] weighted by `weight` uint8 [h, w]; 0 where no weight is near.
+def _weighted_blur(
+    colours: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+    weights: NDArray[np.uint8],
+    radius: int,
+    out: NDArray[np.float32],
+) -> None:
+    """Box means of two `colours` uint8 [h, w, 4], opaque RGBA, weighted by two `weights`, uint8 [2, h, w, 4], equal in
+    all channels: put into `out`, float32 [2, h, w, 3], 0..1; 0 where no weight is near.
 
-    Of bytes, whose products and their sums are integers: exact, and faster. The mean is `out` (float32 [h, w, 3]),
-    if that is given.
+    Of bytes, whose products and their sums are integers: exact, and faster. The fourth channel becomes the mean
+    weight, by which the others are divided as homogeneous coordinates are by their last. One colour after the other,
+    so that the scratch is small enough for a processor's cache.
     """
-    edge = (2 * radius + 1, 2 * radius + 1)
-    product = np.multiply(colour, cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB), dtype=np.uint16)
-    total = cv2.boxFilter(product, cv2.CV_32F, edge, dst=out)
-    mass = cv2.boxFilter(weight, cv2.CV_32F, edge) + np.float32(255e-5)
-    return np.asarray(cv2.divide(total, cv2.cvtColor(mass, cv2.COLOR_GRAY2RGB), dst=total), dtype=np.float32)
+    product, total = np.empty(weights.shape[1:], np.uint16), np.empty(weights.shape[1:], np.float32)
+    mass = total[..., 3]
+    for layer in range(2):
+        np.multiply(colours[layer], weights[layer], out=product, dtype=np.uint16)
+        cv2.boxFilter(product, cv2.CV_32F, (2 * radius + 1, 2 * radius + 1), dst=total)
+        np.add(mass, _LEAST_WEIGHT, out=mass)
+        cv2.convertPointsFromHomogeneous(total.reshape(-1, 1, 4), dst=out[layer].reshape(-1, 1, 3))
 
 
-def _with_detail(image: MatLike, alpha: MatLike, front: MatLike, back: MatLike) -> MatLike:
-    """F of `image` uint8 [h, w, 3], `alpha` uint8 [h, w] and both estimates float32 [h, w, 3]: uint8, rounded."""
-    share = _share(alpha)
-    colour = cv2.subtract(front, back)
+_LEAST_WEIGHT = np.float32(1e-5 * 255**2)
+"""Added to the mean weight: the paper's 1e-5 of a weight of 1, which is 255 times a byte of 255 here."""
+
+
+def _with_detail(
+    image: NDArray[np.uint8], share: NDArray[np.float32], front: NDArray, back: NDArray, out: NDArray | None = None
+) -> NDArray[np.uint8]:
+    """F of `image` uint8 [h, w, 3], its alpha `share` and both estimates, all float32 [h, w, 3], 0..1: uint8, rounded;
+    put into `out`, if that is given."""
+    if out is None:
+        out = np.empty_like(image)
+    colour = np.empty(share.shape, np.float32)
+    cv2.subtract(front, back, dst=colour)
     cv2.multiply(colour, share, dst=colour)
     cv2.add(colour, back, dst=colour)
-    cv2.subtract(image, colour, dst=colour, dtype=cv2.CV_32F)
+    cv2.addWeighted(image, 1 / 255, colour, -1, 0, dst=colour, dtype=cv2.CV_32F)
     cv2.multiply(colour, share, dst=colour)
-    return cv2.add(colour, front, dtype=cv2.CV_8U)
+    cv2.addWeighted(colour, 255, front, 255, 0, dst=out, dtype=cv2.CV_8U)
+    return out
 
 
-def _share(alpha: MatLike) -> MatLike:
+def _share(alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
     """`alpha` uint8 [h, w] as float32 [h, w, 3], 0..1."""
-    return cv2.cvtColor(np.multiply(alpha, np.float32(1 / 255), dtype=np.float32), cv2.COLOR_GRAY2RGB)
+    share = np.empty((*alpha.shape, 3), np.float32)
+    cv2.cvtColor(np.multiply(alpha, np.float32(1 / 255), dtype=np.float32), cv2.COLOR_GRAY2RGB, dst=share)
+    return share
 
 
 def _covering(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

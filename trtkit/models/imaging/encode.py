@@ -83,7 +83,10 @@ def write(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def _opencv(image: NDArray[np.uint8], suffix: str) -> bytes:
-    ordered = image if image.ndim == 2 else cv2.cvtColor(image, _TO_BGR[image.shape[2]])
+    ordered = image
+    if image.ndim == 3:
+        ordered = np.empty_like(image, order="C")
+        cv2.cvtColor(image, _TO_BGR[image.shape[2]], dst=ordered)
     png = _PNG_GREY if image.ndim == 2 else _PNG_COLOUR
     done, content = cv2.imencode(suffix, ordered, png if suffix == ".png" else _JPEG)
     if not done:

@@ -12,7 +12,7 @@ import re
 import numpy as np
 from PIL import Image
 
-_GREY = (127, 128)
+_GREY = {127, 128}
 """What coefficients of zero decode to, in every channel; the first where ink is stored inverted."""
 
 _HUFFMAN = (0xC0, 0xC1, 0xC2)
@@ -34,7 +34,7 @@ def ends_in_fill(data: bytes, last: np.ndarray) -> bool:
     ends before them, so that they change nothing; a cut one takes them for what it lacks. In a progressive file every
     pixel has its colour from the first scans: a cut in the later ones costs detail, leaves no grey, and is not found.
     """
-    if not np.isin(last, _GREY).all():
+    if not set(last.ravel().tolist()) <= _GREY:
         return False
     end = _end_of_scans(data)
     return end is not None and not np.array_equal(_small(data), _small(data[:end] + _MORE + data[end:]))

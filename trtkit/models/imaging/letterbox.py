@@ -50,8 +50,9 @@ def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]
     if image.shape[:2] == size:
         return image
     shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
-    out = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return np.asarray(out, dtype=np.uint8)
+    out = np.empty((*size, *image.shape[2:]), np.uint8)
+    cv2.resize(image, size[::-1], dst=out, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return out
 
 
 def letterbox(
@@ -66,8 +67,9 @@ def letterbox(
     top, left = (canvas[0] - height) // 2, (canvas[1] - width) // 2
     small = resize(rgb, (height, width))
     borders = (top, canvas[0] - height - top, left, canvas[1] - width - left)
+    boxed = np.empty((*canvas, 3), np.uint8)
     if fill == "edge":
-        boxed = cv2.copyMakeBorder(small, *borders, cv2.BORDER_REPLICATE)
+        cv2.copyMakeBorder(small, *borders, cv2.BORDER_REPLICATE, dst=boxed)
     else:
-        boxed = cv2.copyMakeBorder(small, *borders, cv2.BORDER_CONSTANT, value=fill)
-    return np.asarray(boxed, dtype=np.uint8), Placement(canvas, top, left, height, width)
+        cv2.copyMakeBorder(small, *borders, cv2.BORDER_CONSTANT, dst=boxed, value=fill)
+    return boxed, Placement(canvas, top, left, height, width)

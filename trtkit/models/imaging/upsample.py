@@ -51,12 +51,18 @@ def upsample_alpha(
     model = _colour_model(alpha_small, guide_small)
     ones = np.ones(4, np.float32)
     for tile in tiles_with(uncertain, size):
-        colour = cv2.cvtColor(guide_rgb[tile], cv2.COLOR_RGB2RGBA).astype(np.float32)
-        colour[..., 3] = 255.0  # the constant term's factor, so that one product and one sum do a·colour + b
-        guided = np.clip(cv2.multiply(sample(model, tile, size), colour) @ ones, 0.0, 255.0)
-        base = out[tile].astype(np.float32)
+        base = out[tile]
+        # The fourth channel is 255, the constant term's factor: one product and one sum do a·colour + b.
+        colour = np.empty((*base.shape, 4), np.uint8)
+        cv2.cvtColor(guide_rgb[tile], cv2.COLOR_RGB2RGBA, dst=colour)
+        product = np.empty(colour.shape, np.float32)
+        cv2.multiply(sample(model, tile, size), colour, dst=product, dtype=cv2.CV_32F)
+        guided = product @ ones
+        np.clip(guided, 0.0, 255.0, out=guided)
         # The weight falls to 0 over one small pixel: no seam where the solid region begins.
-        out[tile] = np.rint(base + (guided - base) * sample(uncertain, tile, size))
+        cv2.subtract(guided, base, dst=guided, dtype=cv2.CV_32F)
+        cv2.multiply(guided, sample(uncertain, tile, size), dst=guided)
+        cv2.add(guided, base, dst=base, dtype=cv2.CV_8U)
     return out
 
 
