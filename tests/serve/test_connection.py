@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -35,7 +37,7 @@ def said(server: Server, *parts: bytes) -> bytes:
 
 def refusal(answer: bytes) -> tuple[int, str]:
     head, _, body = answer.partition(b"\r\n\r\n")
-    assert b"Connection: close" in head
+    assert b"connection: close" in head.lower()
     return int(head.split(b" ")[1]), json.loads(body)["error"]
 
 
@@ -74,6 +76,29 @@ def test_a_body_larger_than_the_headers_may_be_is_welcome(server):
     assert said(server, head.encode() + data).startswith(b"HTTP/1.1 200 OK")
 
 
+@pytest.mark.parametrize("sent", [10, 150_000])
+def test_a_body_that_goes_on_coming_after_its_408_does_not_cost_the_client_the_answer(server, sent):
+    head = b"POST /v1/cv_unet HTTP/1.1\r\nHost: s\r\nContent-Type: image/jpeg\r\nContent-Length: 1000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=20) as connection:
+        connection.sendall(head + bytes(sent))
+        assert select.select([connection], [], [], 20)[0]  # the answer is here, not yet looked at
+        for _ in range(3):
+            connection.sendall(b"still sending")
+            time.sleep(0.05)  # a closed connection would have been reset by now, and the answer gone
+        received = b""
+        while piece := connection.recv(65536):
+            received += piece
+    assert refusal(received) == (408, "the body was not here within the time limit of 1 s")
+
+
+def test_who_never_stops_sending_is_hung_up_on(server):
+    head = b"POST /v1/cv_unet HTTP/1.1\r\nHost: s\r\nContent-Length: 4000000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=20) as connection:
+        connection.sendall(head)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            connection.sendall(bytes(1 << 30))
+
+
 class Written:
     """A transport that keeps its writes apart."""
 
@@ -83,8 +108,17 @@ class Written:
     def write(self, data: bytes) -> None:
         self.writes.append(data)
 
+    def write_eof(self) -> None:
+        self.writes.append(b"half-closed")
+
     def close(self) -> None:
         self.writes.append(b"closed")
+
+    def is_closing(self) -> bool:
+        return b"closed" in self.writes
+
+    def resume_reading(self) -> None:
+        self.writes.append(b"reads on")
 
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
@@ -107,5 +141,31 @@ def test_an_answers_head_goes_with_what_follows_at_once_and_waits_for_nothing_el
         joining.write(HEAD)
         joining.close()
         assert transport.writes[5:] == [HEAD, b"closed"]
+
+    asyncio.run(test())
+
+
+def test_a_connection_is_closed_at_once_unless_a_body_is_on_its_way_in_and_then_soon(monkeypatch):
+    monkeypatch.setattr(connection, "_LINGER_SECONDS", 0.05)
+
+    async def test() -> None:
+        loop, done, soon, much = asyncio.get_running_loop(), Written(), Written(), Written()
+        connection._Joining(done, loop).close()
+        assert done.writes == [b"closed"]
+        for transport in (soon, much):
+            joining = connection._Joining(transport, loop)
+            joining.body_open = True
+            joining.write(HEAD)
+            joining.close()
+            joining.close()
+            assert joining.is_closing()
+            assert transport.writes == [HEAD, b"half-closed", b"reads on"]
+        joining.drop(bytes(connection._LINGER_BYTES))
+        assert not much.is_closing()
+        joining.drop(b"x")
+        assert much.is_closing()
+        assert not soon.is_closing()
+        await asyncio.sleep(0.2)
+        assert soon.is_closing()
 
     asyncio.run(test())

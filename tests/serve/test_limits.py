@@ -27,6 +27,13 @@ class Hold:
         assert self.release.wait(30)
 
 
+@pytest.mark.parametrize(("cores", "workers"), [(None, 1), (2, 2), (8, 8), (32, 8)])
+def test_more_host_threads_than_eight_are_the_operators_choice(monkeypatch, cores, workers):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert Limits().workers == workers
+    assert Limits(workers=32).workers == 32
+
+
 async def until(condition) -> None:
     for _ in range(1000):
         if condition():

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -96,6 +97,22 @@ def test_kill_and_restart_leave_nothing_behind(tiny_root, folder):
         assert again.url == server.url
         assert httpx.post(f"{again.url}/v1/cv_unet", content=photo(64, 64)).status_code == 200
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("setting", "threads"), [(None, "1"), ("3", "3")])
+def test_opencv_has_one_thread_a_picture_unless_the_operator_says_otherwise(tiny_root, setting, threads):
+    """Asked in the server's own process, in the place where it would begin to listen."""
+    code = (
+        "import cv2, sys; from trtkit.cli import app; from trtkit.report import serving;"
+        "serving.run = lambda *given: print('OpenCV threads:', cv2.getNumThreads()); app(sys.argv[1:])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENCV_FOR_THREADS_NUM"}
+    environment |= {"OPENCV_FOR_THREADS_NUM": setting} if setting else {}
+    options = ("serve", "cv_unet", "--backend", "cpu", "--artifacts", str(tiny_root))
+    done = subprocess.run(
+        [sys.executable, "-c", code, *options], capture_output=True, text=True, check=True, env=environment
+    )
+    assert f"OpenCV threads: {threads}\n" in done.stdout
 
 
 def _said(*options: str) -> tuple[int, str]:

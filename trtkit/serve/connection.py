@@ -16,7 +16,8 @@ HEAD_LIMIT = 64 << 10
 """Bytes of a request's line and headers; every proxy's own limit is less."""
 
 _LINGER_SECONDS = 1.0
-
+_LINGER_BYTES = 8 << 20
+"""How long, and how much, is still read from a client that has its answer before all of its request is here."""
 
 _JOINED_MOST = 256 << 10
 """Bytes; joining copies them, and a large body is many packets anyway."""
@@ -24,7 +25,16 @@ _JOINED_MOST = 256 << 10
 
 class _Joining:
     """A transport that sends an answer's head together with what follows it at once: a system call less, and one gives
-    Python's lock away to whichever thread waits for it."""
+    Python's lock away to whichever thread waits for it.
+
+    Closing it while a body is on its way in ends the answer, and then lingers: what still came would reset a closed
+    connection, and the answer would be lost with it.
+    """
+
+    body_open = False
+    """Whether the rest of a request's body may still come."""
+    lingers = False
+    _dropped = 0
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop
@@ -50,8 +60,27 @@ class _Joining:
         self._transport.write_eof()
 
     def close(self) -> None:
-        self._flush()
-        self._transport.close()
+        if self.body_open:
+            self.linger()
+        else:
+            self._flush()
+            self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self.lingers or self._transport.is_closing()
+
+    def linger(self) -> None:
+        """Say that nothing more is sent, and close in a moment; until then what comes is to be given to `drop`."""
+        if not self.is_closing():
+            self.lingers = True
+            self.write_eof()
+            self._transport.resume_reading()
+            self._loop.call_later(_LINGER_SECONDS, self._transport.close)
+
+    def drop(self, data: bytes) -> None:
+        self._dropped += len(data)
+        if self._dropped > _LINGER_BYTES:
+            self._transport.close()
 
     def _flush(self) -> None:
         if self._head:
@@ -72,7 +101,6 @@ def connections(seconds: float) -> type:
         """Bytes of this head's headers so far."""
         _heard = False
         """Whether a head has begun."""
-        _refused = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(_Joining(transport, self.loop))
@@ -83,7 +111,8 @@ def connections(seconds: float) -> type:
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            if self._refused:
+            if self.transport.lingers:
+                self.transport.drop(data)
                 return
             self._begun += len(data)
             super().data_received(data)
@@ -103,7 +132,12 @@ def connections(seconds: float) -> type:
 
         def on_headers_complete(self) -> None:
             self._have_head()
+            self.transport.body_open = True
             super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self.transport.body_open = False
+            super().on_message_complete()
 
         def send_400_response(self, msg: str) -> None:
             if self._read > HEAD_LIMIT:
@@ -137,9 +171,6 @@ def connections(seconds: float) -> type:
                 head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
                 head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
                 self.transport.write(head.encode() + body)
-            # Closing while the client still sends would reset the connection, and the refusal would be lost with it.
-            self._refused = True
-            self.transport.write_eof()
-            self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+            self.transport.linger()
 
     return Connection
