@@ -10,8 +10,8 @@ from trtkit.errors import Mistake
 MOST_WORKERS = 8
 """Host work is calls of C code that give Python's lock away and take it back every tenth of a millisecond or so. A few
 threads keep the lock passed on without a pause; more only queue for it, and each that has to be woken for its turn lets
-it lie meanwhile. On two cores, cut-outs of 256x192 from 48 clients: 32 threads 165 a second with 85 switches of threads
-a picture, 8 threads 188 with 57, 2 threads 226 with 14."""
+it lie meanwhile. On two cores, cut-outs of 256x192 from 48 clients: 32 threads 197 a second with 62 switches of threads
+a picture, 8 threads 228 with 44, 2 threads 248 with 11."""
 
 
 @dataclass(frozen=True)
