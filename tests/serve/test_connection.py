@@ -127,7 +127,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
 def test_an_answers_head_goes_with_what_follows_at_once_and_waits_for_nothing_else():
     async def test() -> None:
         transport = Written()
-        joining = connection._Joining(transport, asyncio.get_running_loop())
+        joining = connection._AnswerTransport(transport, asyncio.get_running_loop())
         joining.write(HEAD)
         joining.write(b"body")
         joining.write(b"more")
@@ -150,10 +150,10 @@ def test_a_connection_is_closed_at_once_unless_a_body_is_on_its_way_in_and_then_
 
     async def test() -> None:
         loop, done, soon, much = asyncio.get_running_loop(), Written(), Written(), Written()
-        connection._Joining(done, loop).close()
+        connection._AnswerTransport(done, loop).close()
         assert done.writes == [b"closed"]
         for transport in (soon, much):
-            joining = connection._Joining(transport, loop)
+            joining = connection._AnswerTransport(transport, loop)
             joining.body_open = True
             joining.write(HEAD)
             joining.close()

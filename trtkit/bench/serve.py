@@ -30,7 +30,7 @@ from trtkit.bench.serve_load import Outcome, Spell
 from trtkit.bench.serve_process import LoadGenerator, Server, serving
 from trtkit.errors import Mistake
 from trtkit.export.ready import Ready, ready
-from trtkit.freed_memory import keep_freed_memory
+from trtkit.many_pictures import for_many_pictures
 from trtkit.models.imaging.decode import decode_bytes
 from trtkit.models.imaging.encode import encode
 from trtkit.models.served import parse_options
@@ -126,7 +126,7 @@ def bench_serve(settings: Settings) -> Report:
             raise Mistake(f"--{name} is {getattr(settings, name)}; right would be at least {low}")
     if not settings.seconds > 0:
         raise Mistake(f"--seconds is {settings.seconds:g}; right would be more than 0")
-    keep_freed_memory()  # as the server does
+    for_many_pictures()  # as the server does
     report = Report(settings)
     made = ready(
         settings.model,

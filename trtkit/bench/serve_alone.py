@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from trtkit.models.imaging.decode import decode_bytes
 from trtkit.models.imaging.encode import encode
 from trtkit.models.pipeline import Pipeline, StageClock, picture_of
 from trtkit.runtime.backend import Arrays, Backend
+from trtkit.serve.limits import Limits
 
 
 class TimedBackend:
@@ -59,9 +59,9 @@ class Alone:
 
     def batched(self, pictures: Sequence[bytes], count: int, seconds: float, batch: int) -> float:
         """Pictures a second, as `infer --batch` does them: decoded ahead and finished behind by as many threads as
-        there are cores, run in batches between; `count` of them, or as many as come in `seconds`."""
+        the server has, run in batches between; `count` of them, or as many as come in `seconds`."""
         clock = StageClock()
-        workers = os.cpu_count() or 1
+        workers = Limits().workers
         began = time.perf_counter()
         done = 0
         with ThreadPoolExecutor(workers) as pool:

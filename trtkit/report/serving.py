@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import cv2
 
 from trtkit import config as configuration
 from trtkit import models
 from trtkit.errors import Mistake
 from trtkit.export.choose import EMBEDDED, OFFICIAL
 from trtkit.export.ready import ready
-from trtkit.freed_memory import keep_freed_memory
+from trtkit.many_pictures import for_many_pictures
 from trtkit.report.console import console
 from trtkit.serve.access import Keys, check_address, read_keys
 from trtkit.serve.limits import Limits
@@ -48,8 +45,7 @@ def show(
     access_log: bool,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises what opening raises."""
-    keep_freed_memory()
-    one_thread_a_picture()
+    for_many_pictures()
     keys = [] if no_auth else read_keys(api_keys)
     check_address(host, bool(keys), no_auth)
     printer = console()
@@ -64,18 +60,6 @@ def show(
 
     log_to_stderr(access_log)
     run(service, host, port, Keys(keys), cors, listening)
-
-
-def one_thread_a_picture() -> None:
-    """Have OpenCV work in the thread that calls it, in this process.
-
-    A server has a thread for each picture already, and to wake others for a part of a resize costs more than it brings:
-    9 % of the CPU for a cut-out of 12 megapixels, whose lone client waits as long either way (2 cores).
-
-    Where the operator has set OpenCV's own OPENCV_FOR_THREADS_NUM, that holds.
-    """
-    if "OPENCV_FOR_THREADS_NUM" not in os.environ:
-        cv2.setNumThreads(1)
 
 
 def sources(wish: Wish) -> list[Source]:

@@ -23,8 +23,8 @@ _JOINED_MOST = 256 << 10
 """Bytes; joining copies them, and a large body is many packets anyway."""
 
 
-class _Joining:
-    """A transport that sends an answer's head together with what follows it at once: a system call less, and one gives
+class _AnswerTransport:
+    """A transport that sends an answer's head together with what follows it at once: a system call less, and each gives
     Python's lock away to whichever thread waits for it.
 
     Closing it while a body is on its way in ends the answer, and then lingers: what still came would reset a closed
@@ -103,7 +103,7 @@ def connections(seconds: float) -> type:
         """Whether a head has begun."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:
-            super().connection_made(_Joining(transport, self.loop))
+            super().connection_made(_AnswerTransport(transport, self.loop))
             self._await_head()
 
         def connection_lost(self, exc: Exception | None) -> None:

@@ -10,7 +10,7 @@ import pytest
 PICTURES = """
 import resource, sys
 import numpy as np
-from trtkit.freed_memory import keep_freed_memory
+from trtkit.many_pictures import keep_freed_memory
 
 said = keep_freed_memory() if sys.argv[1] == "kept" else None
 
