@@ -45,12 +45,13 @@ def test_build_serves_four_gpus_from_three_verified_files_and_then_does_nothing(
     assert verified.out.count("ok ") == 5
 
 
-def test_gpus_without_a_builder_are_told_what_serves_them(trtkit, in_empty_folder):
-    answer = trtkit("build", "cv_unet", "--gpu", "v100", "--gpu", "h200")
+def test_gpus_without_a_builder_are_told_once_what_serves_them(trtkit, in_empty_folder):
+    answer = trtkit("build", "dct_net", "--gpu", "v100", "--gpu", "h200")
     assert answer.code == 0
-    assert answer.out.count("served by onnxruntime") == 2
-    assert "v100 (NVIDIA V100) is served by the ONNX file itself on onnxruntime-gpu" in answer.err
-    assert (in_empty_folder / "artifacts" / "cv_unet" / "matting.fp16.onnx").is_file()
+    assert answer.out.count("served by onnxruntime") == 4
+    assert answer.err.count("v100 (NVIDIA V100) is served by the ONNX file itself on onnxruntime-gpu") == 1
+    assert answer.err.count("h200 (NVIDIA H200) is served by the ONNX file itself on onnxruntime-gpu") == 1
+    assert (in_empty_folder / "artifacts" / "dct_net" / "background.fp16.onnx").is_file()
 
 
 def test_the_summary_is_a_markdown_table(trtkit, with_forms):

@@ -101,7 +101,7 @@ def build_engine(
     _check_source(source, onnx, model, network, precision)
     choice = choose(builder, gpu_name, gpu, root, version_compatible)
     if isinstance(choice, NoBuilder):
-        return Outcome(onnx, "served by onnxruntime", source, f"{onnx}: {choice.sentence}", time.monotonic() - started)
+        return Outcome(onnx, "served by onnxruntime", source, choice.sentence, time.monotonic() - started)
 
     job = _Job(choice, gpu.compute_capability, precision, onnx, source, settings)
     target = engine_path(root, folder_of(model, source.style), network, precision, job.capability, job.builder.name)
