@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.cv_unet import heads
+from training.cv_unet import carried, heads
 from training.cv_unet.fields import Sheet, box, ellipse, limb, melt, rotate, step
 from training.cv_unet.scenes import texture
 
@@ -106,8 +106,12 @@ def _decals(sheet: Sheet, store: Tensor, paint: Tensor, x: Tensor, y: Tensor, co
     return paint
 
 
-def figures(sheet: Sheet, store: Tensor) -> tuple[Tensor, Tensor]:
-    """One person a picture: premultiplied colour float32 [B, 3, S, S] in 0..1 and alpha [B, 1, S, S] in 0..1."""
+def figures(sheet: Sheet, store: Tensor, laden: float = 0.0) -> tuple[Tensor, Tensor]:
+    """One person a picture: premultiplied colour float32 [B, 3, S, S] in 0..1 and alpha [B, 1, S, S] in 0..1.
+
+    `laden`: the share of people, 0..1, in long or bulky dress with gear on it and something held (carried.py); at 0
+    no dice are rolled for it, so that what a seed drew before there was gear it still draws.
+    """
     at = _stand(sheet)
     layers = Layers(
         torch.zeros(sheet.batch, 3, sheet.size, sheet.size, device=sheet.device),
@@ -117,14 +121,23 @@ def figures(sheet: Sheet, store: Tensor) -> tuple[Tensor, Tensor]:
     neck_y = sheet.between(1.45, 2.1)
     # The body leans about the neck's foot, not with the head.
     bx, by = rotate(at.x - sheet.normal(0.15), at.y - neck_y, sheet.normal(0.1))
+    load = sheet.chance(laden) if laden else None
+    hem: Tensor | float = 0.0
+    if load is not None:
+        # A body large beside its head, in overalls or a gown: no hem, and so no end of it, before the frame's.
+        bx, by = (axis / (1 + load * sheet.between(0, 0.3)) for axis in (bx, by))
+        hem = load * sheet.between(0, 5)
     garment = cloth(sheet, store)
 
     head.behind(layers, at)
     _legs(sheet, store, layers, at, bx, by)
     shoulder = sheet.between(1.7, 3.0) + sheet.between(0, 1.6) * sheet.chance(0.3)  # coats, suits
     bulky = sheet.chance(0.35)  # overalls, down jackets, gowns: wider below than at the shoulder, and sleeves to match
+    bulky = bulky if load is None else torch.maximum(bulky, load * sheet.chance(0.5))
     garment = torch.where(bulky > 0, _quilted(sheet, garment), garment)
-    torso = _torso(sheet, bx, by, shoulder, bulky)
+    if load is not None:
+        garment = torch.where(load * sheet.chance(0.6) > 0, carried.rumpled(sheet, garment), garment)
+    torso = _torso(sheet, bx, by, shoulder, bulky, hem)
     _neck(sheet, store, layers, at, head, bx, by)
     _collar_behind(sheet, store, layers, at, bx, by) if random.random() < 0.4 else None
     part, nx, ny = sheet.cover(torso, at.soft)
@@ -133,13 +146,20 @@ def figures(sheet: Sheet, store: Tensor) -> tuple[Tensor, Tensor]:
     worn = _decals(sheet, store, worn, bx, by, random.randint(3, 9))
     under_chin = torch.exp(-(ellipse(bx, by + 0.1, 1.0, 0.7).clamp(min=0) * 2)) * sheet.between(0, 0.5)
     layers.over(worn * (1 - under_chin), part)
+    if load is not None:
+        carried.worn(sheet, layers, at, bx, by, part * load)
     if random.random() < 0.5:
         _ring(sheet, store, layers, at, head, bx, by)
     head.front(layers, at)
     if random.random() < 0.35:
         _belonging(sheet, store, layers, at, bx, by)
+    under_arms = load is not None and random.random() < 0.5
+    if load is not None and under_arms:
+        carried.held(sheet, layers, at, head.skin, bx, by, load)
     for side in (-1.0, 1.0):
-        _arm(sheet, store, layers, at, head, garment, bx, by, shoulder, bulky, side)
+        _arm(sheet, store, layers, at, head, garment, bx, by, shoulder, bulky, side, load)
+    if load is not None and not under_arms:
+        carried.held(sheet, layers, at, head.skin, bx, by, load)
     light = (
         1
         + (sheet.x - 0.5) * sheet.between(-0.6, 0.6)
@@ -158,7 +178,7 @@ def _quilted(sheet: Sheet, garment: Tensor) -> Tensor:
     return garment * (1 + folds * sheet.between(0.05, 0.3)) * (1 - dark) + folds * 0.03
 
 
-def _torso(sheet: Sheet, x: Tensor, y: Tensor, shoulder: Tensor, bulky: Tensor) -> Tensor:
+def _torso(sheet: Sheet, x: Tensor, y: Tensor, shoulder: Tensor, bulky: Tensor, hem: Tensor | float) -> Tensor:
     drop, bow = sheet.between(0.45, 1.5), sheet.between(0.28, 0.62)
     across = (x.abs() + x * sheet.normal(0.04)) + sheet.noise(14) * sheet.between(0, 0.05)
     top = y + 0.35
@@ -166,7 +186,7 @@ def _torso(sheet: Sheet, x: Tensor, y: Tensor, shoulder: Tensor, bulky: Tensor) 
     waist = 1 - sheet.between(0, 0.35) * step(1, 4.5, y) + sheet.between(0, 0.35) * step(4.5, 7, y)
     waist = torch.where(bulky > 0, 1 + sheet.between(-0.1, 0.55) * step(0, 4, y), waist)
     reach = shoulder * slope * waist - (-top).clamp(min=0)
-    return torch.maximum(across - reach, (y - sheet.between(5.5, 8)) * 0.8)
+    return torch.maximum(across - reach, (y - sheet.between(5.5, 8) - hem) * 0.8)
 
 
 def _neck(sheet: Sheet, store: Tensor, layers: Layers, at: Stance, head: heads.Head, x: Tensor, y: Tensor) -> None:
@@ -259,7 +279,7 @@ def _legs(sheet: Sheet, store: Tensor, layers: Layers, at: Stance, x: Tensor, y:
 
 def _arm(
     sheet: Sheet, store: Tensor, layers: Layers, at: Stance, head: heads.Head, garment: Tensor,
-    x: Tensor, y: Tensor, shoulder: Tensor, bulky: Tensor, side: float,
+    x: Tensor, y: Tensor, shoulder: Tensor, bulky: Tensor, side: float, load: Tensor | None,
 ) -> None:  # fmt: skip
     """Upper arm, forearm, what the hand holds, hand; hanging, bent before the body, on the hip or raised."""
     shown = torch.maximum(sheet.chance(0.78), bulky)
@@ -285,6 +305,9 @@ def _arm(
     bare = step(0, 0.1, ((x - root[0]) ** 2 + (y - root[1]) ** 2 + 1e-6).sqrt() - sheet.between(0.8, 5))
     sleeve = torch.lerp(garment, head.skin, bare * sheet.chance(0.22) * (1 - bulky))
     sleeve = _decals(sheet, store, sleeve, x - elbow[0], y - root[1], random.randint(0, 2))
+    if load is not None:
+        sleeve = carried.sleeve(sheet, sleeve, load)
+        carried.cleft(sheet, layers, shape, load * shown)
     layers.over(at.shaded(sleeve, shape, nx, ny, 0.35), part * shown)
 
     along_x, along_y = side * torch.sin(second), torch.cos(second)

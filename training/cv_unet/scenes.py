@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.cv_unet.fields import Sheet, box, ellipse, rotate, step
+from training.cv_unet.hangings import hang
 
 PHOTOGRAPHS = (
     "brick", "chelsea", "coffee", "coins", "grass", "gravel", "hubble_deep_field", "immunohistochemistry", "moon",
@@ -153,8 +154,8 @@ def lines(sheet: Sheet) -> tuple[Tensor, Tensor]:
     return sheet.color(), bars * window[0]
 
 
-def backgrounds(sheet: Sheet, store: Tensor) -> Tensor:
-    """float32 [B, 3, S, S] in 0..1: places without people."""
+def backgrounds(sheet: Sheet, store: Tensor, hung: float = 0.0) -> Tensor:
+    """float32 [B, 3, S, S] in 0..1: places without people, a share `hung` with flags and stands."""
     kind = sheet.between(0, 1)
     ground = wall(sheet)
     ground = torch.where(kind > 0.42, photograph(sheet, store), ground)
@@ -176,6 +177,8 @@ def backgrounds(sheet: Sheet, store: Tensor) -> Tensor:
     if random.random() < 0.4:  # a horizon, a table top, a floor
         low = step(0, 0.02, sheet.y - sheet.between(0.3, 1.1) + (sheet.x - 0.5) * sheet.normal(0.1))
         ground = torch.lerp(ground, (texture(sheet, store) * 0.3 + sheet.color(0.5) * 0.7), low * sheet.chance(0.5))
+    if hung:
+        ground = hang(sheet, ground, hung)
     if random.random() < 0.55:
         ground = blur(ground, 10 ** random.uniform(-0.2, 1.0) * sheet.size / 512)
     return ground.clamp(0, 1)

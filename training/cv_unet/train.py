@@ -41,6 +41,7 @@ class Plan:
     places: int = 2880
     redraw_every: int = 32  # steps between two draws of `draw` new people, and as many between draws of places
     draw: int = 48
+    laden: float = 0.4  # share of people with gear and held things, and of places with flags and stands
     # Working size and batch; the two largest twice as often, since there the network has most to take together.
     sizes: tuple[tuple[int, int], ...] = (
         (256, 64), (320, 48), (384, 40), (448, 32), (448, 32), (512, 24), (512, 24),
@@ -191,7 +192,7 @@ def train(plan: Plan, out: Path, device: str, seconds: float, by_time: bool = Fa
     run, checkpoint = Run(plan, device), out / "checkpoint.pt"
     if checkpoint.exists():
         run.restore(checkpoint)
-    pool = Pool(plan.people, plan.places, plan.canvas, device, plan.draw)
+    pool = Pool(plan.people, plan.places, plan.canvas, device, plan.draw, plan.laden)
     _say(f"pools drawn after {time.monotonic() - begin:.0f} s, at step {run.step}")
     half_way, last = out / "half_way.safetensors", out / "last.safetensors"
     shown, first = time.monotonic(), run.step
