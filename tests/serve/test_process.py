@@ -136,7 +136,7 @@ def test_a_taken_port_an_open_address_and_an_unknown_model_are_one_sentence_each
 
 def test_an_answers_last_packet_is_not_held_back_for_the_clients_acknowledgement():
     """Nagle's delay would cost a lone client 40 ms an answer; asyncio turns it off by the socket's protocol."""
-    from trtkit.serve.running import _bind
+    from trtkit.serve.running import bind
 
     async def accepted() -> int:
         found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -146,7 +146,7 @@ def test_an_answers_last_packet_is_not_held_back_for_the_clients_acknowledgement
             found.set_result(held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
-        bound = _bind("127.0.0.1", 0)
+        bound = bind("127.0.0.1", 0)
         async with await asyncio.start_server(connected, sock=bound):
             _, writer = await asyncio.open_connection(*bound.getsockname())
             writer.close()
