@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import threading
 
 from trtkit.serve.fronts.memory import anonymous
 
 _BYTES = 8
-UNDER_WAY, BODIES, BODY_BYTES, NETWORKS = 0, 1, 2, 3
+UNDER_WAY, BODIES, BODY_BYTES, CONNECTIONS, NETWORKS = range(5)
 """The columns; from NETWORKS on, how many requests are on their way to each network."""
 
 
@@ -21,6 +22,7 @@ class Board:
         self._fronts = fronts
         self._columns = columns
         self.descriptor = descriptor
+        self._lock = threading.Lock()
         self._numbers = memoryview(mmap.mmap(descriptor, fronts * columns * _BYTES)).cast("q")
 
     @classmethod
@@ -32,9 +34,15 @@ class Board:
         first = column * self._fronts
         return sum(self._numbers[first : first + self._fronts])
 
+    def excess(self, column: int, front: int) -> int:
+        """How much more `front` has than whoever has least."""
+        first = column * self._fronts
+        return self._numbers[first + front] - min(self._numbers[first : first + self._fronts])
+
     def add(self, front: int, column: int, amount: int) -> None:
-        """By `front` alone, and one of its threads at a time."""
-        self._numbers[column * self._fronts + front] += amount
+        """By `front` alone, from any of its threads."""
+        with self._lock:
+            self._numbers[column * self._fronts + front] += amount
 
     def clear(self, front: int) -> None:
         """Of a front that is no more."""
@@ -61,6 +69,11 @@ class BoardTally:
 
     def __init__(self, board: Board, front: int, column: int) -> None:
         self._board, self._front, self._column = board, front, column
+
+    @property
+    def excess(self) -> int:
+        """How much more it has than the front that has least."""
+        return self._board.excess(self._column, self._front)
 
     @property
     def whole(self) -> int:

@@ -12,7 +12,7 @@ from trtkit.many_pictures import for_many_pictures
 from trtkit.serve.access import Keys
 from trtkit.serve.app import make_app
 from trtkit.serve.fronts.accepting import make_server
-from trtkit.serve.fronts.board import BODIES, BODY_BYTES, NETWORKS, UNDER_WAY, Board, BoardTally
+from trtkit.serve.fronts.board import BODIES, BODY_BYTES, CONNECTIONS, NETWORKS, UNDER_WAY, Board, BoardTally
 from trtkit.serve.fronts.channel import Channel, Message
 from trtkit.serve.fronts.link import Link
 from trtkit.serve.fronts.stand_in import StandIn
@@ -64,6 +64,7 @@ def _serve(start: Start, row: int, channel: Channel) -> None:
         models[name].pipeline({})  # now, and no client waits for it
     service = Service(models, start.limits, tallies, link)
     gate = make_app(service, Keys(list(start.keys), start.secret), start.cors)
-    server = make_server(settings_of(gate, start.limits), listening, lambda: link.say("listening"))
+    connections = BoardTally(board, row, CONNECTIONS)
+    server = make_server(settings_of(gate, start.limits), listening, connections, lambda: link.say("listening"))
     link.start([stand_ins[number] for number in sorted(stand_ins)])
     server.run(sockets=[])
