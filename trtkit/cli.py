@@ -365,7 +365,8 @@ def serve(
     max_megapixels: Annotated[float, typer.Option(min=0.001, help="Refuse larger pictures; 9 is 3000x3000.")] = 9,
     time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds from a request to its answer, at most.")] = 10,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads of a process that decode and encode (default: its share of the cores, at most 8).")
+        int | None,
+        typer.Option(min=1, help="Threads of a process for host work (default: its share of the cores, at most 8)."),
     ] = None,
     max_batch: Annotated[
         int | None,

@@ -14,6 +14,7 @@ from trtkit.export.ready import ready
 from trtkit.many_pictures import for_many_pictures
 from trtkit.report.console import console
 from trtkit.serve.access import Keys, check_address, read_keys
+from trtkit.serve.fronts.possible import check_processes
 from trtkit.serve.limits import Limits
 from trtkit.serve.opening import Source, open_service
 from trtkit.serve.running import log_to_stderr, run
@@ -47,8 +48,7 @@ def show(
     processes: int = 1,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises what opening raises."""
-    if processes < 1:
-        raise Mistake(f"--processes is {processes}; right would be 1, or more where one is not enough for the host work")
+    check_processes(processes)
     for_many_pictures()
     keys = [] if no_auth else read_keys(api_keys)
     check_address(host, bool(keys), no_auth)

@@ -16,7 +16,7 @@ a picture, 8 threads 228 with 44, 2 threads 248 with 11."""
 
 def default_workers(processes: int = 1) -> int:
     """Host threads of each of a server's processes: its share of the cores."""
-    return min(max(1, (os.cpu_count() or 1) // processes), MOST_WORKERS)
+    return min(max(1, (os.cpu_count() or 1) // max(1, processes)), MOST_WORKERS)
 
 
 @dataclass(frozen=True)

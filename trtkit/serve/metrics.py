@@ -62,9 +62,9 @@ class Collector:
             used.add_metric([str(number)], taken)
             total.add_metric([str(number)], whole)
         yield from (used, total)
-        for name, value in (self._whole.process or {}).items():
+        for name, amount in (self._whole.process or {}).items():
             figure = core.CounterMetricFamily if name.endswith("_total") else core.GaugeMetricFamily
-            yield figure(name, "Of all processes of the server together", value=value)
+            yield figure(name, "Of all processes of the server together", value=amount)
 
     def _batches(self, core: Any, networks: list[tuple[str, Network]]) -> Iterator[Any]:
         sizes = core.HistogramMetricFamily("trtkit_batch_size", "Pictures in a run", labels=["model"])

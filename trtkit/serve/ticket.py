@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Ticket:
     """`deadline` is a time of time.monotonic(); `limit` is how many seconds that gave, for the sentence.
 
-    `announced` are the networks that expect this request and have not seen it yet: see Network.announce. `when_gone` are told
-    when the client hangs up.
+    `announced` are the networks that expect this request and have not seen it yet: see Network.announce. `when_gone`
+    are told when the client hangs up.
     """
 
     deadline: float

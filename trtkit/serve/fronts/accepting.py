@@ -36,7 +36,7 @@ def make_server(settings: Any, listening: socket.socket, clients: BoardTally, re
     base: Any = need("uvicorn", "trtkit serve").Server
 
     class Server(base):  # type: ignore[misc]  # uvicorn is only known at run time
-        _loop: asyncio.AbstractEventLoop | None = None
+        _loop: asyncio.AbstractEventLoop
 
         def drain(self) -> None:
             self.should_exit = True

@@ -48,8 +48,10 @@ class Channel:
         return self._end.fileno()
 
     def send(self, *messages: Message, descriptor: int | None = None) -> None:
-        """All of them at once; `descriptor` goes with the first. Raises OSError when the other end is closed, or does not
-        read."""
+        """All of them at once; `descriptor` goes with the first.
+
+        Raises OSError when the other end is closed, or does not read.
+        """
         data = b"".join([_HEAD.pack(len(body)) + body for body in map(marshal.dumps, messages)])
         with self._sending:
             if descriptor is not None:

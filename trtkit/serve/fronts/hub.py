@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from trtkit.errors import CheckFailed, Mistake
+from trtkit.errors import CheckFailed
 from trtkit.serve.batcher import Batcher
 from trtkit.serve.fronts.board import NETWORKS, Board
 from trtkit.serve.fronts.census import Census, Counted, plain
@@ -54,12 +54,6 @@ class Hub:
     """
 
     def __init__(self, fronts: int) -> None:
-        """Raises Mistake where a process cannot hand its memory to another."""
-        if not hasattr(socket, "send_fds") or not hasattr(signal, "pthread_sigmask"):
-            raise Mistake(
-                f"--processes {fronts} needs Unix sockets, which this system does not have; leave it out, or start "
-                "several servers behind a balancer"
-            )
         self._numbers = count()
         self._fronts: dict[int, _Front] = {}
         self._census = Census()

@@ -162,9 +162,7 @@ class Link:
         self._pool.give_back(run.segment)
         _settle(run.future, outputs, None)
 
-    def _done_elsewhere(
-        self, number: int, places: Sequence[tuple[str, str, tuple[int, ...], int]], size: int
-    ) -> None:
+    def _done_elsewhere(self, number: int, places: Sequence[tuple[str, str, tuple[int, ...], int]], size: int) -> None:
         """The outputs did not fit where the inputs were: the hub sends memory of its own, once; the next run brings
         enough."""
         segment = Segment(0, size, self._channel.descriptor())
