@@ -72,10 +72,10 @@ def show(
         run(service, host, port, Keys(keys), cors, lambda url: listening(url, service))
         return
     from trtkit.serve.fronts.run import run_fronts
+    from trtkit.serve.fronts.start import Settings
 
-    run_fronts(
-        processes, lambda: sources(wish), opened, host, port, limits, keys, cors, access_log, wish.mode, listening
-    )
+    settings = Settings(limits, keys, cors, access_log, wish.mode)
+    run_fronts(processes, settings, lambda: sources(wish), opened, host, port, listening)
 
 
 def sources(wish: Wish) -> list[Source]:

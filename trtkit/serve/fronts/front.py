@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import socket
@@ -38,11 +39,12 @@ def main(descriptor: int) -> None:
     _, row, content = told[0]
     start: Start = pickle.loads(content)
     for_many_pictures()
-    log_to_stderr(start.access_log)
+    log_to_stderr(start.settings.access_log)
     _serve(start, row, channel)
 
 
 def _serve(start: Start, row: int, channel: Channel) -> None:
+    settings = start.settings
     board = Board(start.fronts, NETWORKS + start.network_count, channel.descriptor())
     listening = socket.socket(fileno=channel.descriptor())
     tallies = Tallies(*(BoardTally(board, row, column) for column in (UNDER_WAY, BODIES, BODY_BYTES)))
@@ -50,7 +52,8 @@ def _serve(start: Start, row: int, channel: Channel) -> None:
     def own() -> Any:
         return dict(gate.counts), dict(service.stage_seconds)
 
-    link = Link(channel, start.network_count, own, lambda: server.drain())
+    # Without the hub nothing can be answered any more, and nobody is there to be told.
+    link = Link(channel, start.network_count, own, drain=lambda: server.drain(), lost=lambda: os._exit(1))
     models: dict[str, Served] = {}
     stand_ins: dict[int, StandIn] = {}
     for name, recipe in start.models.items():
@@ -60,11 +63,11 @@ def _serve(start: Start, row: int, channel: Channel) -> None:
         }
         stand_ins |= {start.networks[name][network][0]: stand_in for network, stand_in in networks.items()}
         model = recipe.make()
-        models[name] = Served(model, networks, start.limits.megapixels, (), start.bounds[name])
+        models[name] = Served(model, networks, settings.limits.megapixels, (), start.bounds[name])
         models[name].pipeline({})  # now, and no client waits for it
-    service = Service(models, start.limits, tallies, link)
-    gate = make_app(service, Keys(list(start.keys), start.secret), start.cors)
+    service = Service(models, settings.limits, tallies, link)
+    gate = make_app(service, Keys(list(settings.keys), start.secret), settings.cors)
     connections = BoardTally(board, row, CONNECTIONS)
-    server = make_server(settings_of(gate, start.limits), listening, connections, lambda: link.say("listening"))
+    server = make_server(settings_of(gate, settings.limits), listening, connections, lambda: link.say("listening"))
     link.start([stand_ins[number] for number in sorted(stand_ins)])
     server.run(sockets=[])

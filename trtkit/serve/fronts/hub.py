@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import secrets
 import selectors
 import signal
 import socket
@@ -13,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -75,7 +74,7 @@ class Hub:
         """
         self._networks, self._bound = networks, bound
         self._ready: Callable[[], None] | None = ready
-        self._start = replace(start, secret=secrets.token_bytes(32))
+        self._start = start
         self._board = Board.new(start.fronts, len(networks))
         for number, network in enumerate(networks):
             network.expect_also(lambda column=NETWORKS + number: self._board.whole(column))  # type: ignore[misc]
@@ -157,7 +156,7 @@ class Hub:
                 self._begin(self._spawn(row))
 
     def _drain(self, now: float) -> None:
-        self._until = now + self._start.limits.drain + _OVER_SECONDS
+        self._until = now + self._start.settings.limits.drain + _OVER_SECONDS
         self._due.clear()
         with suppress(OSError):  # macOS: a listening socket is not connected; fronts look themselves
             self._bound.shutdown(socket.SHUT_RDWR)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
@@ -42,11 +41,19 @@ class _Run:
 
 
 class Link:
-    """Sends runs to the hub; its own thread takes what comes back. Ends the process when the hub is no more."""
+    """Sends runs to the hub; its own thread takes what comes back."""
 
-    def __init__(self, channel: Channel, networks: int, own: Callable[[], Any], drain: Callable[[], None]) -> None:
-        """`own` gives this front's counts as the hub gathers them; `drain` is called when the server is to end."""
-        self._channel, self._own, self._drain = channel, own, drain
+    def __init__(
+        self,
+        channel: Channel,
+        networks: int,
+        own: Callable[[], Any],
+        drain: Callable[[], None],
+        lost: Callable[[], None],
+    ) -> None:
+        """`own` gives this front's counts as the hub gathers them; `drain` is called when the server is to end, `lost`
+        when the hub is no more."""
+        self._channel, self._own, self._drain, self._lost = channel, own, drain, lost
         self._pool = Pool(
             lambda segment, descriptor: channel.send(("new", segment.number, segment.size), descriptor=descriptor),
             lambda number: channel.send(("forget", number)),
@@ -128,8 +135,7 @@ class Link:
                     self._take(*message)
                 except Exception:
                     log.exception("a word of the hub was not understood")
-        # Nothing can be answered any more, and nobody is there to be told.
-        os._exit(1)
+        self._lost()
 
     def _take(self, word: str, *content: Any) -> None:
         if word == "done":

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 
 from trtkit.serve.batcher import Batcher
 from trtkit.serve.fronts.face import Face, face_of
 from trtkit.serve.fronts.hub import Hub
 from trtkit.serve.fronts.models import recipe
-from trtkit.serve.fronts.start import Start
-from trtkit.serve.limits import Limits
+from trtkit.serve.fronts.start import Settings, Start
 from trtkit.serve.opening import Source
 from trtkit.serve.running import bind, url_of
 from trtkit.serve.service import Service
@@ -17,15 +17,11 @@ from trtkit.serve.service import Service
 
 def run_fronts(
     processes: int,
+    settings: Settings,
     find: Callable[[], Sequence[Source]],
     open_networks: Callable[[Sequence[Source]], Service],
     host: str,
     port: int,
-    limits: Limits,
-    keys: Sequence[str],
-    cors: Sequence[str],
-    access_log: bool,
-    mode: str | None,
     listening: Callable[[str, Service], None],
 ) -> None:
     """Serve with `processes` fronts until SIGTERM or SIGINT; `listening` is called with the URL once all of them take
@@ -39,12 +35,9 @@ def run_fronts(
             networks, faces = _numbered(service)
             start = Start(
                 processes,
-                limits,
-                keys,
-                b"",
-                cors,
-                access_log,
-                {source.model.name: recipe(source, mode) for source in sources},
+                settings,
+                secrets.token_bytes(32),
+                {source.model.name: recipe(source, settings.mode) for source in sources},
                 faces,
                 {name: served.bounds for name, served in service.models.items()},
             )

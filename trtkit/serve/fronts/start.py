@@ -12,16 +12,24 @@ from trtkit.serve.limits import Limits
 
 
 @dataclass(frozen=True)
-class Start:
-    """`fronts` are as many as there are; which of them it is, each is told beside this. `networks`: of each model, its
-    networks by name, with the hub's number of each."""
+class Settings:
+    """What the operator said of the server: `cors` are origins, `mode` as in `opening.bounded`."""
 
-    fronts: int
     limits: Limits
     keys: Sequence[str]
-    secret: bytes
     cors: Sequence[str]
     access_log: bool
+    mode: str | None
+
+
+@dataclass(frozen=True)
+class Start:
+    """`fronts` are as many as there are; which of them it is, each is told beside this. `secret` is for the page's
+    sessions. `networks`: of each model, its networks by name, with the hub's number of each."""
+
+    fronts: int
+    settings: Settings
+    secret: bytes
     models: Mapping[str, Recipe]
     networks: Mapping[str, Mapping[str, tuple[int, Face]]]
     bounds: Mapping[str, Mapping[str, Sequence[Profile]]]
