@@ -81,8 +81,13 @@ class Channel:
         """The next one that came with a message; the caller closes it."""
         return self._descriptors.popleft()
 
+    def shut(self) -> None:
+        """Have both ends' `receive` return None."""
+        self._end.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
-        self._end.close()
+        with self._sending:
+            self._end.close()
         while self._descriptors:
             os.close(self._descriptors.popleft())
 
