@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from trtkit import config as configuration
+from trtkit import models
 from trtkit.errors import Mistake
 from trtkit.serve.batcher import Batcher
 from trtkit.serve.breaker import Breaker
@@ -25,8 +28,10 @@ from trtkit.serve.fronts.desk import Desk
 from trtkit.serve.fronts.face import face_of
 from trtkit.serve.fronts.link import Link
 from trtkit.serve.fronts.memory import Pool
+from trtkit.serve.fronts.models import recipe
 from trtkit.serve.fronts.possible import check_processes
 from trtkit.serve.fronts.stand_in import StandIn
+from trtkit.serve.opening import Source
 from trtkit.serve.refusal import Gone, Refused
 from trtkit.serve.ticket import Ticket, carried
 
@@ -280,7 +285,12 @@ def test_free_memory_is_kept_up_to_a_bound(monkeypatch):
     for segment in taken:
         pool.give_back(segment)
     assert gone == [4]
-    assert {pool.take(1000).number for _ in range(3)} == {1, 2, 3}
+    again = [pool.take(1000) for _ in range(3)]
+    assert {segment.number for segment in again} == {1, 2, 3}
+    pool.give_back(again[0])
+    pool.trim()
+    assert gone == [4, again[0].number]
+    assert pool.take(1000).number == 5
 
 
 def test_places_are_counted_exactly_over_processes():
@@ -343,6 +353,25 @@ def test_a_connection_is_left_to_who_has_fewer():
     assert mine.excess == 0
     _wait_turn(mine)
     board.close()
+
+
+def test_a_front_makes_the_models_that_the_hub_has(tmp_path):
+    source = Source(models.get("dct_net"), tmp_path, configuration.load())
+    for mode, choices in ((None, ("fast", "fine")), ("fast", ("fast",))):
+        made = pickle.loads(pickle.dumps(recipe(source, mode))).make()
+        assert made.networks == source.model.networks
+        assert next(option for option in made.served if option.name == "mode").choices == choices
+
+
+def test_the_networks_memory_is_given_back_when_a_front_asks_for_it(hub, network, monkeypatch):
+    trimmed = threading.Event()
+    monkeypatch.setattr(type(network), "trim", lambda self: trimmed.set(), raising=False)
+    made = hub()
+    front = made.front()
+    front.run(image())
+    front.trim()
+    assert trimmed.wait(20)
+    eventually(lambda: made.said("forget") == 1)
 
 
 @pytest.mark.parametrize("processes", [0, -3])

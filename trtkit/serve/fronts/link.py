@@ -111,6 +111,7 @@ class Link:
         self._channel.send(("look", network))
 
     def trim(self, network: int) -> None:
+        self._pool.trim()
         self._channel.send(("trim", network))
 
     async def whole(self) -> Whole:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 _SMALLEST = 1 << 16
-_KEPT = 256 << 20
+_KEPT = 64 << 20
 """Bytes of free segments that a front keeps for the next requests."""
 
 ALIGNED = 64
@@ -88,3 +88,12 @@ class Pool:
                 self._free.setdefault(segment.size, []).append(segment)
                 return
         self._tell_gone(segment.number)
+
+    def trim(self) -> None:
+        """Keep no free segment."""
+        with self._lock:
+            free = [segment for segments in self._free.values() for segment in segments]
+            self._free.clear()
+            self._kept = 0
+        for segment in free:
+            self._tell_gone(segment.number)
