@@ -48,7 +48,7 @@ BackendOption = Annotated[
 ]
 DeviceOption = Annotated[int, typer.Option(min=0, help="Number of the GPU, in CUDA's order.")]
 ProcessesOption = Annotated[
-    int, typer.Option(help="More than 1: that many for host work beside the one with the networks.")
+    int, typer.Option(help="Processes for the host work, beside the one with the networks (1: all in one).")
 ]
 SlotsOption = Annotated[int, typer.Option(min=1, help="Requests a GPU holds at once.")]
 WeightsOption = Annotated[
