@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import socket
@@ -25,7 +26,7 @@ from trtkit.serve.fronts.board import NETWORKS, UNDER_WAY, Board, BoardTally
 from trtkit.serve.fronts.census import Census
 from trtkit.serve.fronts.channel import Channel
 from trtkit.serve.fronts.desk import Desk
-from trtkit.serve.fronts.face import face_of
+from trtkit.serve.fronts.face import face_of, state_of
 from trtkit.serve.fronts.link import Link
 from trtkit.serve.fronts.memory import Pool
 from trtkit.serve.fronts.models import recipe
@@ -70,6 +71,8 @@ class Hub:
         self.words: list[tuple] = []
         self.desks: list[Desk] = []
         self._channels: list[Channel] = []
+        self.links: list[Link] = []
+        self.answers = True
 
     def front(self) -> StandIn:
         row = len(self.desks)
@@ -81,13 +84,18 @@ class Hub:
         link = Link(Channel(theirs), 1, own=lambda: ({}, {}), drain=lambda: None, lost=lambda: None)
         stand_in = StandIn(0, face_of(self.batcher), link, BoardTally(self.board, row, NETWORKS))
         link.start([stand_in])
+        self.links.append(link)
         return stand_in
 
     def _read(self, channel: Channel, desk: Desk) -> None:
         while (messages := channel.receive()) is not None:
             for word, *content in messages:
                 self.words.append((word, *content))
-                desk.words[word](*content)
+                if word != "ask":
+                    desk.words[word](*content)
+                elif self.answers:
+                    said = {"answers": {("/v1", 200): 3}, "stages": {("m", "run"): (3, 0.5)}, "process": {}}
+                    channel.send(("whole", *content, said | {"networks": [state_of(self.batcher)]}))
 
     def said(self, word: str) -> int:
         return sum(one[0] == word for one in self.words)
@@ -170,6 +178,35 @@ def test_a_failed_run_and_an_open_breaker_are_refused_in_the_same_words(hub, net
         front.run(image())
     assert refused.value.status == 503
     assert refused.value.retry_after > 1
+
+
+def test_a_front_hears_how_the_networks_and_the_whole_server_fare(hub, network):
+    def broken(_) -> None:
+        raise RuntimeError("no luck")
+
+    made = hub()
+    front = made.front()
+    front.run(image())
+    network.before = broken
+    with pytest.raises(Refused):
+        front.run(image())
+    assert not front.breaker.open, "nobody has asked since"
+    whole = asyncio.run(made.links[0].whole())
+    assert (whole.answers, whole.stages) == ({("/v1", 200): 3}, {("m", "run"): (3, 0.5)})
+    assert front.breaker.open
+    assert front.breaker.reason == "failed 1 times in a row (last: no luck)"
+    assert (front.counts.success, front.counts.failure, front.counts.by_size.keys()) == (1, 1, {1})
+    assert front.counts.total_ns == made.batcher.counts.total_ns
+
+
+def test_a_hub_that_does_not_answer_is_a_503(hub, monkeypatch):
+    monkeypatch.setattr("trtkit.serve.fronts.link._ANSWER_SECONDS", 0.05)
+    made = hub()
+    made.front()
+    made.answers = False
+    with pytest.raises(Refused, match="hub does not answer") as said:
+        asyncio.run(made.links[0].whole())
+    assert said.value.status == 503
 
 
 def test_who_hangs_up_while_waiting_costs_no_run(hub, network):
