@@ -79,7 +79,7 @@ def test_the_json_and_the_tables_put_ratios_first(report):
     assert "of the pipeline's own batched throughput" in text
     assert "gain from batching: server" in text
     assert "cores in use" in text
-    assert ("the servers have 2 processes each for host work" in text) == (report.settings.processes == 2)
+    assert ("the servers have 2 processes each for the host work" in text) == (report.settings.processes == 2)
 
 
 def test_the_chart_shows_something(report):
