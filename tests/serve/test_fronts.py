@@ -82,7 +82,7 @@ class Hub:
         self._channels.append(ours)
         threading.Thread(target=self._read, args=(ours, desk), daemon=True).start()
         link = Link(Channel(theirs), 1, own=lambda: ({}, {}), drain=lambda: None, lost=lambda: None)
-        stand_in = StandIn(0, face_of(self.batcher), link, BoardTally(self.board, row, NETWORKS))
+        stand_in = StandIn(0, face_of(self.batcher, 2), link, BoardTally(self.board, row, NETWORKS))
         link.start([stand_in])
         self.links.append(link)
         return stand_in
@@ -398,6 +398,13 @@ def test_a_front_makes_the_models_that_the_hub_has(tmp_path):
         made = pickle.loads(pickle.dumps(recipe(source, mode))).make()
         assert made.networks == source.model.networks
         assert next(option for option in made.served if option.name == "mode").choices == choices
+
+
+@pytest.mark.parametrize(("fronts", "places"), [(1, 16), (2, 16), (3, 11), (8, 4), (100, 1)])
+def test_fronts_hold_no_more_pictures_together_than_twice_what_keeps_the_network_busy(hub, fronts, places):
+    batcher = hub().batcher
+    assert batcher.places == 16
+    assert face_of(batcher, fronts).places == places
 
 
 def test_the_networks_memory_is_given_back_when_a_front_asks_for_it(hub, network, monkeypatch):

@@ -28,7 +28,10 @@ class Face:
     places: int
 
 
-def face_of(network: Network) -> Face:
+def face_of(network: Network, fronts: int) -> Face:
+    """For one of `fronts`. Each holds its share of the pictures that keep the network busy, and as many again, since
+    the clients are never spread quite evenly."""
+    share = -(-2 * network.places // fronts)
     return Face(
         network.title,
         network.name,
@@ -37,7 +40,7 @@ def face_of(network: Network) -> Face:
         network.outputs,
         network.profiles,
         network.max_batch,
-        network.places,
+        min(network.places, share),
     )
 
 

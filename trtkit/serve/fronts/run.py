@@ -32,7 +32,7 @@ def run_fronts(
         sources = find()
         service = open_networks(sources)
         try:
-            networks, faces = _numbered(service)
+            networks, faces = _numbered(service, processes)
             start = Start(
                 processes,
                 settings,
@@ -49,13 +49,13 @@ def run_fronts(
         hub.close()
 
 
-def _numbered(service: Service) -> tuple[list[Batcher], dict[str, dict[str, tuple[int, Face]]]]:
+def _numbered(service: Service, fronts: int) -> tuple[list[Batcher], dict[str, dict[str, tuple[int, Face]]]]:
     networks: list[Batcher] = []
     faces: dict[str, dict[str, tuple[int, Face]]] = {}
     for name, served in service.models.items():
         faces[name] = {}
         for title, network in served.networks.items():
             assert isinstance(network, Batcher)
-            faces[name][title] = (len(networks), face_of(network))
+            faces[name][title] = (len(networks), face_of(network, fronts))
             networks.append(network)
     return networks, faces
