@@ -47,6 +47,9 @@ BackendOption = Annotated[
     typer.Option(help="What runs the network; auto: the best that really runs here."),
 ]
 DeviceOption = Annotated[int, typer.Option(min=0, help="Number of the GPU, in CUDA's order.")]
+ProcessesOption = Annotated[
+    int, typer.Option(help="Processes for the host work, beside the one with the networks (1: all in one).")
+]
 SlotsOption = Annotated[int, typer.Option(min=1, help="Requests a GPU holds at once.")]
 WeightsOption = Annotated[
     str | None,
@@ -362,7 +365,8 @@ def serve(
     max_megapixels: Annotated[float, typer.Option(min=0.001, help="Refuse larger pictures; 9 is 3000x3000.")] = 9,
     time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds from a request to its answer, at most.")] = 10,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Threads that decode and encode (default: one a core, at most 8).")
+        int | None,
+        typer.Option(min=1, help="Threads of a process for host work (default: its share of the cores, at most 8)."),
     ] = None,
     max_batch: Annotated[
         int | None,
@@ -373,17 +377,18 @@ def serve(
         typer.Option(help="dct_net: the mode where a request names none; with fast, none can ask for fine."),
     ] = None,
     access_log: Annotated[bool, typer.Option(help="A line for each request, JSON on stderr.")] = True,
+    processes: ProcessesOption = 1,
     root: RootOption = ARTIFACTS,
     config: ConfigOption = None,
 ) -> None:
     """Serve models over HTTP: pictures in, pictures out, in batches, within limits."""
     from trtkit.report import serving
-    from trtkit.serve.limits import Limits
+    from trtkit.serve.limits import Limits, default_workers
 
     bounds = {"queue": queue, "upload": int(max_upload * (1 << 20)), "megapixels": max_megapixels}
-    limits = Limits(**bounds, seconds=time_limit, **({} if workers is None else {"workers": workers}))  # type: ignore[arg-type]
+    limits = Limits(**bounds, seconds=time_limit, workers=workers or default_workers(processes))  # type: ignore[arg-type]
     wish = serving.Wish(models or [], style, weights, backend, device or [0], mode, max_batch, root, config)
-    serving.show(wish, host, port, limits, api_keys, no_auth, cors or [], access_log)
+    serving.show(wish, host, port, limits, api_keys, no_auth, cors or [], access_log, processes)
 
 
 @app.command()
@@ -497,6 +502,7 @@ def bench_serve(
         typer.Option(min=1, help="Pictures in a run at most (default: engines.yaml, by network and backend)."),
     ] = None,
     edge: Annotated[int, typer.Option(min=16, help="Long side of the photographs that are sent, at most.")] = 1024,
+    processes: ProcessesOption = 1,
     photo: Annotated[Path | None, typer.Option(help="A photograph (default: one of scikit-image's).")] = None,
     query: Annotated[str, typer.Option(help="The model's options as a request has them, e.g. 'size=1024'.")] = "",
     style: StyleOption = None,
@@ -512,7 +518,7 @@ def bench_serve(
 
     asked = Settings(
         model, backend, device, clients, requests, seconds, lone, rounds, max_batch, edge, photo, query, style, weights,
-        root, config,
+        root, config, processes,
     )  # fmt: skip
     benching.show_serve(asked, json_file, chart)
 

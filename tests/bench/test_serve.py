@@ -27,8 +27,8 @@ def root(tmp_path_factory: pytest.TempPathFactory):
     return write_tiny(tmp_path_factory.mktemp("artifacts"))
 
 
-@pytest.fixture(scope="module")
-def report(root, tmp_path_factory: pytest.TempPathFactory) -> Report:
+@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two fronts"])
+def report(root, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Report:
     picture = tmp_path_factory.mktemp("photo") / "a.jpg"
     picture.write_bytes(photo(90, 120))
     return bench_serve(
@@ -43,6 +43,7 @@ def report(root, tmp_path_factory: pytest.TempPathFactory) -> Report:
             photo=picture,
             root=root,
             query="size=256",
+            processes=request.param,
         )
     )
 
@@ -78,6 +79,7 @@ def test_the_json_and_the_tables_put_ratios_first(report):
     assert "of the pipeline's own batched throughput" in text
     assert "gain from batching: server" in text
     assert "cores in use" in text
+    assert ("the servers have 2 processes each for the host work" in text) == (report.settings.processes == 2)
 
 
 def test_the_chart_shows_something(report):
@@ -100,6 +102,7 @@ def test_ratios_are_taken_within_each_round():
     ("wrong", "sentence"),
     [
         ({"clients": 0}, "--clients is 0; right would be at least 1"),
+        ({"processes": 0}, "--processes is 0; right would be at least 1"),
         ({"seconds": 0.0}, "--seconds is 0; right would be more than 0"),
         ({"query": "sise=3"}, "option 'sise' is not one of cv_unet's; its options: size, background, alpha_only"),
     ],

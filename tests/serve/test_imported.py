@@ -32,6 +32,7 @@ from trtkit.serve.app import make_app
 from trtkit.serve.limits import Limits
 from trtkit.serve.opening import open_service
 
+from .server import started
 from .tiny import photo, pixels
 
 FLOAT, UINT8 = TensorProto.FLOAT, TensorProto.UINT8
@@ -164,6 +165,19 @@ def test_an_imported_graph_is_served_in_batches_and_named(root, in_empty_folder)
         assert np.abs(result[..., 3].astype(int) - rgb.mean() / 2).max() <= 1
     assert batcher.counts.success == 6
     assert batcher.counts.runs < 6
+
+
+def test_fronts_read_an_imported_graph_from_its_artifacts(root, tmp_path):
+    folder = tmp_path / "cwd"
+    folder.mkdir()
+    data = photo(40, 60, 1, "PNG")
+    with started(root, folder, "--processes", 2) as server:
+        answer = httpx.post(f"{server.url}/v1/cv_unet", content=data)
+    assert answer.status_code == 200, answer.text
+    rgb = decode_bytes(data, "it").rgb
+    result = pixels(answer.content)
+    np.testing.assert_array_equal(result[..., :3], rgb)
+    assert np.abs(result[..., 3].astype(int) - rgb.mean() / 2).max() <= 1
 
 
 def test_samples_of_its_network_leave_no_backend_open(root, monkeypatch):

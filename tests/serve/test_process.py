@@ -7,13 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 
 import httpx
 import numpy as np
 import pytest
 
 from .conftest import alone
-from .server import started
+from .server import Server, started
 from .tiny import photo, pixels
 
 
@@ -46,19 +47,19 @@ def Path_of(pid: int):  # noqa: N802
     return Path("/proc") / str(pid)
 
 
-def test_sigterm_under_load_answers_every_accepted_request(tiny_root, folder):
-    """Clients may meet a closed door; who was let in gets a whole answer."""
+def load_until_sigterm(server: Server, stop: Callable[[], None]) -> None:
+    """Load, then `stop`, which ends the server: clients may meet a closed door; who was let in gets a whole answer."""
     data = photo(200, 200)
     answered, refused, broken = 0, 0, []
 
-    async def client(url: str, stop: asyncio.Event) -> None:
+    async def client(over: asyncio.Event) -> None:
         nonlocal answered, refused
         async with httpx.AsyncClient(timeout=30) as session:
             for _ in range(500):
-                if stop.is_set():
+                if over.is_set():
                     return
                 try:
-                    answer = await session.post(f"{url}/v1/cv_unet?size=256", content=data)
+                    answer = await session.post(f"{server.url}/v1/cv_unet?size=256", content=data)
                 except (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                     refused += 1
                     return
@@ -68,24 +69,28 @@ def test_sigterm_under_load_answers_every_accepted_request(tiny_root, folder):
                 elif answer.status_code != 503:
                     broken.append(answer.text)
 
-    async def load(server) -> None:
-        stop = asyncio.Event()
-        clients = [asyncio.create_task(client(server.url, stop)) for _ in range(12)]
+    async def load() -> None:
+        over = asyncio.Event()
+        clients = [asyncio.create_task(client(over)) for _ in range(12)]
         while answered < 30:
             await asyncio.sleep(0.01)
-        server.process.send_signal(signal.SIGTERM)
+        stop()
         await asyncio.to_thread(server.process.wait, 30)
-        stop.set()
+        over.set()
         await asyncio.gather(*clients)
 
-    with started(tiny_root, folder) as server:
-        asyncio.run(load(server))
+    asyncio.run(load())
     assert not broken
     assert refused, "the load ended before the server did"
     lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
     accepted = [line["status"] for line in lines if line.get("path") == "/v1/cv_unet"]
     assert accepted.count(200) == answered
     assert set(accepted) <= {200, 503}
+
+
+def test_sigterm_under_load_answers_every_accepted_request(tiny_root, folder):
+    with started(tiny_root, folder) as server:
+        load_until_sigterm(server, lambda: server.process.send_signal(signal.SIGTERM))
 
 
 def test_kill_and_restart_leave_nothing_behind(tiny_root, folder):
@@ -136,7 +141,7 @@ def test_a_taken_port_an_open_address_and_an_unknown_model_are_one_sentence_each
 
 def test_an_answers_last_packet_is_not_held_back_for_the_clients_acknowledgement():
     """Nagle's delay would cost a lone client 40 ms an answer; asyncio turns it off by the socket's protocol."""
-    from trtkit.serve.running import _bind
+    from trtkit.serve.running import bind
 
     async def accepted() -> int:
         found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -146,7 +151,7 @@ def test_an_answers_last_packet_is_not_held_back_for_the_clients_acknowledgement
             found.set_result(held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
-        bound = _bind("127.0.0.1", 0)
+        bound = bind("127.0.0.1", 0)
         async with await asyncio.start_server(connected, sock=bound):
             _, writer = await asyncio.open_connection(*bound.getsockname())
             writer.close()

@@ -45,7 +45,8 @@ PICTURES = 4
 class Settings:
     """What to measure. `requests` and `seconds` bound each spell of load, whichever comes first; `lone` is how many
     requests one client makes a round; `edge` is the long side of the photographs; `query` holds the options as a
-    request has them; `max_batch` stands in place of what engines.yaml says for the backend."""
+    request has them; `max_batch` stands in place of what engines.yaml says for the backend; `processes` are the
+    servers'."""
 
     model: str = "cv_unet"
     backend: str = select.AUTO
@@ -63,6 +64,7 @@ class Settings:
     weights: str | None = None
     root: Path = Path("artifacts")
     config: Path | None = None
+    processes: int = 1
 
 
 @dataclass
@@ -120,7 +122,7 @@ class Report:
 def bench_serve(settings: Settings) -> Report:
     """Measure. Raises Mistake for settings that cannot be, CheckFailed if a server or an answer fails, and whatever
     opening the model raises."""
-    least = {"clients": 1, "requests": 1, "lone": 1, "rounds": 1, "edge": 16}
+    least = {"clients": 1, "processes": 1, "requests": 1, "lone": 1, "rounds": 1, "edge": 16}
     for name, low in least.items():
         if getattr(settings, name) < low:
             raise Mistake(f"--{name} is {getattr(settings, name)}; right would be at least {low}")
@@ -201,6 +203,7 @@ def _arguments(settings: Settings, batch: int) -> list[str]:
         "--device": settings.device,
         "--artifacts": settings.root,
         "--max-batch": batch,
+        "--processes": settings.processes,
         "--queue": max(64, 2 * settings.clients),
         # It is the throughput that is asked for here: nothing is to be refused.
         "--time-limit": 120,

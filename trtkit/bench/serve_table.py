@@ -15,6 +15,10 @@ def render(report: Report, printer: Console) -> None:
     settings = report.settings
     sizes = ", ".join(f"{width}x{height}" for height, width in report.pictures)
     printer.print(f"{settings.model} on {report.device}; {report.host}; JPEGs of {sizes}")
+    if settings.processes > 1:
+        printer.print(
+            f"the servers have {settings.processes} processes each for the host work, beside that of the network"
+        )
     _lone(report, printer)
     _many(report, printer)
     _gain(report, printer)

@@ -14,9 +14,11 @@ from trtkit.export.ready import ready
 from trtkit.many_pictures import for_many_pictures
 from trtkit.report.console import console
 from trtkit.serve.access import Keys, check_address, read_keys
+from trtkit.serve.fronts.possible import check_processes
 from trtkit.serve.limits import Limits
 from trtkit.serve.opening import Source, open_service
 from trtkit.serve.running import log_to_stderr, run
+from trtkit.serve.service import Service
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,37 @@ def show(
     no_auth: bool,
     cors: Sequence[str],
     access_log: bool,
+    processes: int = 1,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises what opening raises."""
+    check_processes(processes)
     for_many_pictures()
     keys = [] if no_auth else read_keys(api_keys)
     check_address(host, bool(keys), no_auth)
     printer = console()
-    service = open_service(sources(wish), wish.backend, wish.devices, limits, wish.mode, wish.max_batch)
-    for served in service.models.values():
-        for line in served.where:
-            printer.print(line)
 
-    def listening(url: str) -> None:
+    def opened(found: Sequence[Source]) -> Service:
+        service = open_service(found, wish.backend, wish.devices, limits, wish.mode, wish.max_batch)
+        for served in service.models.values():
+            for line in served.where:
+                printer.print(line)
+        log_to_stderr(access_log)
+        return service
+
+    def listening(url: str, service: Service) -> None:
         access = f"{len(keys)} API keys" if keys else "no API keys"
-        printer.print(f"serving {', '.join(service.models)} on {url} ({access}); its API: {url}/docs")
+        fronts = f"; {processes} processes for host work" if processes > 1 else ""
+        printer.print(f"serving {', '.join(service.models)} on {url} ({access}){fronts}; its API: {url}/docs")
 
-    log_to_stderr(access_log)
-    run(service, host, port, Keys(keys), cors, listening)
+    if processes == 1:
+        service = opened(sources(wish))
+        run(service, host, port, Keys(keys), cors, lambda url: listening(url, service))
+        return
+    from trtkit.serve.fronts.run import run_fronts
+    from trtkit.serve.fronts.start import Settings
+
+    settings = Settings(limits, keys, cors, access_log, wish.mode)
+    run_fronts(processes, settings, lambda: sources(wish), opened, host, port, listening)
 
 
 def sources(wish: Wish) -> list[Source]:

@@ -18,11 +18,12 @@ _SHORTEST = 16
 
 class Keys:
     """The API keys of a server; none at all lets everybody in. Keys are held as hashes and compared in constant
-    time. A session is an HMAC of the key's hash under a secret of this process: it ends with the process."""
+    time. A session is an HMAC of the key's hash under a secret of this server: it ends with the server."""
 
-    def __init__(self, keys: list[str]) -> None:
+    def __init__(self, keys: list[str], secret: bytes | None = None) -> None:
+        """`secret` is shared by the processes of one server."""
         self._hashes = [hashlib.sha256(key.encode()).digest() for key in keys]
-        self._secret = secrets.token_bytes(32)
+        self._secret = secret or secrets.token_bytes(32)
 
     def __bool__(self) -> bool:
         return bool(self._hashes)

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -89,6 +89,7 @@ class Batcher:
         self._good_runs = 0
         self._waiting: deque[_Entry] = deque()
         self._coming = 0
+        self._coming_elsewhere: Callable[[], int] = lambda: 0
         self._running = 0
         self._looking = 0  # lanes that will look at what waits after a while
         self._closed = False
@@ -118,6 +119,15 @@ class Batcher:
     @property
     def lanes_alive(self) -> int:
         return sum(lane.is_alive() for lane in self._lanes)
+
+    def expect_also(self, coming: Callable[[], int]) -> None:
+        """`coming` says how many requests are on their way here in other processes; `look` when fewer are."""
+        self._coming_elsewhere = coming
+
+    def look(self) -> None:
+        """What was waited for will not come."""
+        with self._change:
+            self._wake()
 
     def announce(self, ticket: Ticket) -> None:
         """A request is on its way here: a batch may wait for it."""
@@ -262,7 +272,7 @@ class Batcher:
         first = self._waiting[0]
         fitting = sum(entry.rows for entry in self._waiting if entry.fit == first.fit)
         full = fitting >= min(self._allowed, first.most)
-        alone = not self._coming and not self._running
+        alone = not self._running and not self._coming and not self._coming_elsewhere()
         if full or alone or self._closed:
             return 0.0
         left = first.arrived + self._delay - time.monotonic()

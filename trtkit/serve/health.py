@@ -22,6 +22,7 @@ async def ready(request: Request) -> Response:
     service: Service = request.app.state.service
     if service.draining:
         raise Refused(503, "the server is shutting down")
+    await service.refresh()
     if service.problems:
         raise Refused(503, "; ".join(f"{name}: {problem}" for name, problem in service.problems.items()))
     return answer(b"", "text/plain")

@@ -14,6 +14,11 @@ it lie meanwhile. On two cores, cut-outs of 256x192 from 48 clients: 32 threads 
 a picture, 8 threads 228 with 44, 2 threads 248 with 11."""
 
 
+def default_workers(processes: int = 1) -> int:
+    """Host threads of each of a server's processes: its share of the cores."""
+    return min(max(1, (os.cpu_count() or 1) // max(1, processes)), MOST_WORKERS)
+
+
 @dataclass(frozen=True)
 class Limits:
     """`queue`: requests under way, waiting ones included; `upload`: bytes of a request's body; `megapixels`: of a
@@ -25,7 +30,7 @@ class Limits:
     upload: int = 32 << 20
     megapixels: float = 9.0
     seconds: float = 10.0
-    workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, MOST_WORKERS))
+    workers: int = field(default_factory=default_workers)
     failures: int = 5
     cool_down: float = 5.0
 

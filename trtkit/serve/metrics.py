@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from trtkit.optional import need
 from trtkit.serve.answers import answer
-from trtkit.serve.batcher import Batcher
-from trtkit.serve.gate import Gate
 from trtkit.serve.gpu_memory import gpu_memory
 from trtkit.serve.names import network_name
+from trtkit.serve.network import Network
 from trtkit.serve.service import Service
+from trtkit.serve.whole import Whole
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-_TRITON: dict[str, tuple[str, Callable[[Batcher], int]]] = {
+_TRITON: dict[str, tuple[str, Callable[[Network], int]]] = {
     "nv_inference_request_success": ("Requests a network answered", lambda b: b.counts.success),
     "nv_inference_request_failure": ("Requests a network failed", lambda b: b.counts.failure),
     "nv_inference_count": ("Pictures run, batches counted by their size", lambda b: b.counts.rows),
@@ -39,8 +39,8 @@ _TRITON: dict[str, tuple[str, Callable[[Batcher], int]]] = {
 class Collector:
     """Reads the counts when Prometheus asks; nothing is counted twice."""
 
-    def __init__(self, service: Service, gate: Gate) -> None:
-        self._service, self._gate = service, gate
+    def __init__(self, service: Service, whole: Whole) -> None:
+        self._service, self._whole = service, whole
 
     def collect(self) -> Iterator[Any]:
         core = need("prometheus_client.core", "/metrics")
@@ -62,8 +62,11 @@ class Collector:
             used.add_metric([str(number)], taken)
             total.add_metric([str(number)], whole)
         yield from (used, total)
+        for name, amount in (self._whole.process or {}).items():
+            figure = core.CounterMetricFamily if name.endswith("_total") else core.GaugeMetricFamily
+            yield figure(name, "Of all processes of the server together", value=amount)
 
-    def _batches(self, core: Any, networks: list[tuple[str, Batcher]]) -> Iterator[Any]:
+    def _batches(self, core: Any, networks: list[tuple[str, Network]]) -> Iterator[Any]:
         sizes = core.HistogramMetricFamily("trtkit_batch_size", "Pictures in a run", labels=["model"])
         dropped = core.CounterMetricFamily(
             "trtkit_dropped", "Requests dropped before they cost a run", labels=["model"]
@@ -87,10 +90,10 @@ class Collector:
         under_way = core.GaugeMetricFamily("trtkit_requests_under_way", "Requests accepted and not answered")
         under_way.add_metric([], self._service.under_way)
         answers = core.CounterMetricFamily("trtkit_answers", "Answers by route and status", labels=["route", "status"])
-        for (route, status), count in tuple(self._gate.counts.items()):
+        for (route, status), count in self._whole.answers.items():
             answers.add_metric([route, str(status)], count)
         stages = core.SummaryMetricFamily("trtkit_stage_seconds", "Seconds of a stage", labels=["model", "stage"])
-        for (model, stage), (count, seconds) in tuple(self._service.stage_seconds.items()):
+        for (model, stage), (count, seconds) in self._whole.stages.items():
             stages.add_metric([model, stage], count, seconds)
         yield from (under_way, answers, stages)
 
@@ -98,8 +101,11 @@ class Collector:
 async def metrics(request: Request) -> Response:
     client = need("prometheus_client", "/metrics")
     registry = client.CollectorRegistry()
-    registry.register(_Described(Collector(request.app.state.service, request.app.state.gate)))
-    client.ProcessCollector(registry=registry)
+    service: Service = request.app.state.service
+    whole = await service.whole(request.app.state.gate.counts)
+    registry.register(_Described(Collector(service, whole)))
+    if whole.process is None:
+        client.ProcessCollector(registry=registry)
     return answer(client.generate_latest(registry), client.CONTENT_TYPE_LATEST)
 
 

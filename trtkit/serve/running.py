@@ -8,12 +8,15 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from trtkit.errors import Mistake
 from trtkit.optional import need
 from trtkit.serve.access import Keys
 from trtkit.serve.app import make_app
 from trtkit.serve.connection import connections
+from trtkit.serve.gate import Gate
+from trtkit.serve.limits import Limits
 from trtkit.serve.service import Service
 
 
@@ -24,12 +27,18 @@ def run(
 
     `listening` is called with the URL once connections are taken. Raises Mistake for an address that cannot be bound.
     """
-    uvicorn = need("uvicorn", "trtkit serve")
+    settings = settings_of(make_app(service, keys, cors), service.limits)
+    with bind(host, port) as bound:
+        listening(url_of(host, bound))
+        need("uvicorn", "trtkit serve").Server(settings).run(sockets=[bound])
+
+
+def settings_of(app: Gate, limits: Limits) -> Any:
+    """uvicorn's, for the application."""
     need("httptools", "trtkit serve")
-    app = make_app(service, keys, cors)
-    settings = uvicorn.Config(
+    return need("uvicorn", "trtkit serve").Config(
         app,
-        http=connections(service.limits.seconds),
+        http=connections(limits.seconds),
         ws="none",
         loop="asyncio",
         log_config=None,
@@ -37,19 +46,18 @@ def run(
         server_header=False,
         date_header=True,
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=service.limits.drain,
+        timeout_graceful_shutdown=limits.drain,
         lifespan="on",
     )
-    bound = _bind(host, port)
+
+
+def url_of(host: str, bound: socket.socket) -> str:
     shown = f"[{host}]" if ":" in host else host
-    try:
-        listening(f"http://{shown}:{bound.getsockname()[1]}")
-        uvicorn.Server(settings).run(sockets=[bound])
-    finally:
-        bound.close()
+    return f"http://{shown}:{bound.getsockname()[1]}"
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises Mistake for an address that cannot be bound."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         # The protocol by name: asyncio turns Nagle's delay off for such sockets alone, and an answer is two writes.

@@ -18,11 +18,13 @@ from trtkit.models.pipeline import Pipeline, StageClock, Watcher
 from trtkit.models.served import in_a_request
 from trtkit.models.spec import Model
 from trtkit.serve.arrivals import Arrivals
-from trtkit.serve.batcher import Batcher
 from trtkit.serve.limits import Limits
+from trtkit.serve.network import Network
 from trtkit.serve.refusal import Gone, Refused
+from trtkit.serve.tally import Tallies
 from trtkit.serve.ticket import Ticket
 from trtkit.serve.way import Result, Way
+from trtkit.serve.whole import Answers, Hub, Whole
 
 log = logging.getLogger("trtkit.serve")
 
@@ -41,7 +43,7 @@ class Served:
     """One model with its networks behind batchers, and what is said about it: `where` it runs, from which `weights`."""
 
     model: Model
-    networks: dict[str, Batcher]
+    networks: Mapping[str, Network]
     megapixels: float
     where: tuple[str, ...] = ()
     bounds: Mapping[str, Sequence[Profile]] = field(default_factory=dict)
@@ -98,13 +100,18 @@ class _End:
 class Service:
     """Admission, the host pool, and the pipelines' three steps. Lives in one event loop."""
 
-    def __init__(self, models: Mapping[str, Served], limits: Limits) -> None:
+    def __init__(
+        self, models: Mapping[str, Served], limits: Limits, tallies: Tallies | None = None, hub: Hub | None = None
+    ) -> None:
+        """`tallies` and `hub` are those of a server of several processes."""
         self.models = dict(models)
         self.limits = limits
-        self.arrivals = Arrivals(_ARRIVING * limits.queue, max(1, limits.queue // _ARRIVING) * limits.upload)
+        self._tallies = tallies or Tallies()
+        self._hub = hub
+        self.arrivals = Arrivals(
+            _ARRIVING * limits.queue, max(1, limits.queue // _ARRIVING) * limits.upload, self._tallies
+        )
         self.draining = False
-        self.under_way = 0
-        self.accepted = 0
         self.stage_seconds: dict[tuple[str, str], tuple[int, float]] = {}
         self._host = ThreadPoolExecutor(limits.workers, thread_name_prefix="trtkit-host")
         # Decoded pictures are what costs memory: as many as keep a network busy, and the host's.
@@ -138,19 +145,30 @@ class Service:
     def admit(self, ticket: Ticket) -> None:
         """Take a place of the queue for `ticket`, which gives it back by `leave`. Raises Refused: 429 when all are
         taken, 503 when the server shuts down."""
-        self._check_room()
-        self.under_way += 1
-        self.accepted += 1
+        self._check_open()
+        if not self._tallies.under_way.add_below(self.limits.queue):
+            raise self._full()
 
     def _check_room(self) -> None:
+        self._check_open()
+        if self.under_way >= self.limits.queue:
+            raise self._full()
+
+    def _check_open(self) -> None:
         if self.draining:
             raise Refused(503, "the server is shutting down; try another one", 1)
-        if self.under_way >= self.limits.queue:
-            raise Refused(429, f"all {self.limits.queue} places of the queue are taken; try again", self._wait())
+
+    def _full(self) -> Refused:
+        return Refused(429, f"all {self.limits.queue} places of the queue are taken; try again", self._wait())
+
+    @property
+    def under_way(self) -> int:
+        """Requests of the whole server that have a place in the queue."""
+        return self._tallies.under_way.whole
 
     def leave(self, ticket: Ticket) -> None:
         ticket.withdraw()
-        self.under_way -= 1
+        self._tallies.under_way.add(-1)
 
     def _wait(self) -> float:
         """Seconds after which a place is probably free: a share of the time limit."""
@@ -242,7 +260,8 @@ class Service:
         )
         if task.done():
             return task.result()
-        ticket.gone = gone is not None and gone.done()
+        if gone is not None and gone.done():
+            ticket.hang_up()
         raise Gone if ticket.gone else ticket.late()
 
     def _ended(self, task: asyncio.Future, ticket: Ticket) -> None:
@@ -261,6 +280,17 @@ class Service:
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, work)
+
+    async def whole(self, answers: Answers) -> Whole:
+        """What the server has done so far, all of it; `answers` are this process's own. Raises Refused (503)."""
+        if self._hub is not None:
+            return await self._hub.whole()
+        return Whole(dict(answers), dict(self.stage_seconds))
+
+    async def refresh(self) -> None:
+        """Bring what the networks say of themselves up to date. Raises Refused (503)."""
+        if self._hub is not None:
+            await self._hub.whole()
 
     def close(self) -> None:
         """End the pools, then the networks. The event loop must be idle."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING
 from trtkit.serve.refusal import Gone, Refused
 
 if TYPE_CHECKING:
-    from trtkit.serve.batcher import Batcher
+    from trtkit.serve.network import Network
 
 
 @dataclass(eq=False)
 class Ticket:
     """`deadline` is a time of time.monotonic(); `limit` is how many seconds that gave, for the sentence.
 
-    `announced` are the networks that expect this request and have not seen it yet: see Batcher.announce.
+    `announced` are the networks that expect this request and have not seen it yet: see Network.announce. `when_gone`
+    are told when the client hangs up.
     """
 
     deadline: float
     limit: float
     gone: bool = False
-    announced: set[Batcher] = field(default_factory=set)
+    announced: set[Network] = field(default_factory=set)
+    when_gone: set[Callable[[], None]] = field(default_factory=set)
 
     def check(self) -> None:
         """Raises Gone if the client has left, Refused (504) if the time is over."""
@@ -40,6 +42,12 @@ class Ticket:
     @property
     def dead(self) -> bool:
         return self.gone or time.monotonic() >= self.deadline
+
+    def hang_up(self) -> None:
+        """The client has left."""
+        self.gone = True
+        for tell in tuple(self.when_gone):
+            tell()
 
     def withdraw(self) -> None:
         """Tell the networks that still expect this request not to wait for it."""

@@ -12,8 +12,8 @@ from trtkit.config import Profile
 from trtkit.errors import Mistake
 from trtkit.models.spec import NetworkSpec
 from trtkit.runtime.backend import IOTensors
-from trtkit.serve.batcher import Batcher
 from trtkit.serve.names import PIPELINE_INPUT, PIPELINE_OUTPUT, network_name
+from trtkit.serve.network import Network
 from trtkit.serve.protocol.datatypes import BYTES, OF_NUMPY
 from trtkit.serve.refusal import Refused
 from trtkit.serve.service import Served, Service
@@ -40,7 +40,7 @@ class Entry:
 
     name: str
     served: Served
-    batcher: Batcher | None
+    batcher: Network | None
     spec: NetworkSpec | None
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]

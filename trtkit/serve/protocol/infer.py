@@ -11,10 +11,10 @@ import numpy as np
 
 from trtkit.errors import Mistake
 from trtkit.serve.answers import answer
-from trtkit.serve.batcher import Batcher
 from trtkit.serve.body import read_body
 from trtkit.serve.images import hung_up
 from trtkit.serve.names import PIPELINE_INPUT, PIPELINE_OUTPUT
+from trtkit.serve.network import Network
 from trtkit.serve.protocol import compression, tensors, wire
 from trtkit.serve.protocol.catalogue import Entry, check
 from trtkit.serve.protocol.metadata import asked
@@ -71,7 +71,8 @@ async def infer(request: Request) -> Response:
             content, json_length = await service.guarded(work, ticket, gone)
         except Refused:
             for extra in others:
-                extra.gone = ticket.gone
+                if ticket.gone:
+                    extra.hang_up()
             raise
     headers = {"Vary": "Accept-Encoding"}
     if wanted:
@@ -111,7 +112,7 @@ def _hurry(ticket: Ticket, parameters: Mapping[str, Any]) -> None:
         ticket.deadline, ticket.limit = deadline, seconds
 
 
-async def _network(batcher: Batcher, arrays: Arrays, ticket: Ticket) -> Arrays:
+async def _network(batcher: Network, arrays: Arrays, ticket: Ticket) -> Arrays:
     ticket.check()
     with carried(ticket):
         future = batcher.submit(arrays)

@@ -48,6 +48,7 @@ async def model_ready(request: Request) -> Response:
         entry = asked(request)
     except Refused as error:
         raise Refused(400, str(error)) from None
+    await request.app.state.service.refresh()
     if entry.problem:
         raise Refused(400, f"Model version not ready: {entry.problem}")
     return answer(b"", "text/plain")
@@ -77,6 +78,7 @@ async def index(request: Request) -> Response:
     ticket = Ticket(time.monotonic() + service.limits.seconds, service.limits.seconds)
     body = await read_body(request, _INDEX_LIMIT, ticket, service.arrivals)
     ready_only = _ready_only(body)
+    await service.refresh()
     found = []
     for entry in entries(service):
         if entry.problem is None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trtkit.serve.answers import json_answer
-from trtkit.serve.batcher import Batcher
+from trtkit.serve.network import Network
 from trtkit.serve.protocol.catalogue import VERSION, Entry, entries
 from trtkit.serve.protocol.metadata import asked
 from trtkit.serve.refusal import Refused
 from trtkit.serve.service import Service
+from trtkit.serve.whole import Whole
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 async def of_all(request: Request) -> Response:
     service: Service = request.app.state.service
-    return json_answer({"model_stats": [_of(entry, service) for entry in entries(service)]})
+    whole = await service.whole(request.app.state.gate.counts)
+    return json_answer({"model_stats": [_of(entry, whole) for entry in entries(service)]})
 
 
 async def of_one(request: Request) -> Response:
@@ -27,15 +29,16 @@ async def of_one(request: Request) -> Response:
         entry = asked(request)
     except Refused as error:
         raise Refused(400, str(error)) from None
-    return json_answer({"model_stats": [_of(entry, request.app.state.service)]})
+    whole = await request.app.state.service.whole(request.app.state.gate.counts)
+    return json_answer({"model_stats": [_of(entry, whole)]})
 
 
-def _of(entry: Entry, service: Service) -> dict[str, Any]:
-    counts = _of_network(entry.batcher) if entry.batcher else _of_pipeline(entry, service)
+def _of(entry: Entry, whole: Whole) -> dict[str, Any]:
+    counts = _of_network(entry.batcher) if entry.batcher else _of_pipeline(entry, whole)
     return {"name": entry.name, "version": VERSION, **counts}
 
 
-def _of_network(batcher: Batcher) -> dict[str, Any]:
+def _of_network(batcher: Network) -> dict[str, Any]:
     counts = batcher.counts
     with counts.lock:
         sizes = [
@@ -59,11 +62,9 @@ def _of_network(batcher: Batcher) -> dict[str, Any]:
         }
 
 
-def _of_pipeline(entry: Entry, service: Service) -> dict[str, Any]:
+def _of_pipeline(entry: Entry, whole: Whole) -> dict[str, Any]:
     """Pictures that were answered; all their stages together are what Triton calls the compute."""
-    stages = {
-        stage: spent for (model, stage), spent in service.stage_seconds.items() if model == entry.served.model.name
-    }
+    stages = {stage: spent for (model, stage), spent in whole.stages.items() if model == entry.served.model.name}
     done = stages.get("encode", (0, 0.0))[0]
     nanoseconds = int(sum(seconds for _, seconds in stages.values()) * 1e9)
     nothing = _spent(0, 0)

@@ -1,0 +1,86 @@
+"""Numbers that every process of a server sees at once: each front writes its own, and all of them read the sums."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import threading
+
+from trtkit.serve.fronts.memory import anonymous
+
+_BYTES = 8
+UNDER_WAY, BODIES, BODY_BYTES, CONNECTIONS, NETWORKS = range(5)
+"""The columns; from NETWORKS on, how many requests are on their way to each network."""
+
+
+class Board:
+    """`fronts` numbers in each of `columns` columns, in shared memory, all 0 at first."""
+
+    def __init__(self, fronts: int, columns: int, descriptor: int) -> None:
+        """`descriptor` stays open, for the lock."""
+        self._fronts = fronts
+        self._columns = columns
+        self.descriptor = descriptor
+        self._lock = threading.Lock()
+        self._numbers = memoryview(mmap.mmap(descriptor, fronts * columns * _BYTES)).cast("q")
+
+    @classmethod
+    def new(cls, fronts: int, networks: int) -> Board:
+        columns = NETWORKS + networks
+        return cls(fronts, columns, anonymous(fronts * columns * _BYTES))
+
+    def whole(self, column: int) -> int:
+        first = column * self._fronts
+        return sum(self._numbers[first : first + self._fronts])
+
+    def excess(self, column: int, front: int) -> int:
+        """How much more `front` has than whoever has least."""
+        first = column * self._fronts
+        return self._numbers[first + front] - min(self._numbers[first : first + self._fronts])
+
+    def add(self, front: int, column: int, amount: int) -> None:
+        """By `front` alone, from any of its threads."""
+        with self._lock:
+            self._numbers[column * self._fronts + front] += amount
+
+    def clear(self, front: int) -> None:
+        """Of a front that is no more."""
+        for column in range(self._columns):
+            self._numbers[column * self._fronts + front] = 0
+
+    def add_below(self, front: int, column: int, most: int) -> bool:
+        """One more unless all fronts have `most` together. A process that dies in the middle leaves no lock behind."""
+        fcntl.lockf(self.descriptor, fcntl.LOCK_EX)
+        try:
+            if self.whole(column) >= most:
+                return False
+            self.add(front, column, 1)
+            return True
+        finally:
+            fcntl.lockf(self.descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
+class BoardTally:
+    """A front's own number of a column: see Tally."""
+
+    def __init__(self, board: Board, front: int, column: int) -> None:
+        self._board, self._front, self._column = board, front, column
+
+    @property
+    def excess(self) -> int:
+        """How much more it has than the front that has least."""
+        return self._board.excess(self._column, self._front)
+
+    @property
+    def whole(self) -> int:
+        return self._board.whole(self._column)
+
+    def add(self, amount: int) -> None:
+        self._board.add(self._front, self._column, amount)
+
+    def add_below(self, most: int) -> bool:
+        return self._board.add_below(self._front, self._column, most)

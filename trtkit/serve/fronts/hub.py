@@ -1,0 +1,243 @@
+"""The hub: it has the networks and looks after the fronts, from the first to the last of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import selectors
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from trtkit.errors import CheckFailed
+from trtkit.serve.batcher import Batcher
+from trtkit.serve.fronts.board import NETWORKS, Board
+from trtkit.serve.fronts.census import Census, Counted, plain
+from trtkit.serve.fronts.channel import Channel
+from trtkit.serve.fronts.desk import Desk
+from trtkit.serve.fronts.face import state_of
+from trtkit.serve.fronts.processes import of_processes
+from trtkit.serve.fronts.spawn import spawn
+from trtkit.serve.fronts.start import Start
+
+log = logging.getLogger("trtkit.serve")
+
+_ANEW_SECONDS = 1.0
+"""Until the next try where a front ended before it served."""
+
+_OVER_SECONDS = 5.0
+"""Past the time that requests get on SIGTERM: for a front to end."""
+
+
+@dataclass(eq=False)
+class _Front:
+    number: int
+    row: int
+    process: subprocess.Popen[bytes]
+    channel: Channel
+    desk: Desk | None = None
+    serves: bool = False
+
+
+class Hub:
+    """Starts `count` fronts at once, so that they import while the networks are opened; `serve` does the rest.
+
+    Everything but the networks' lanes happens in the main thread.
+    """
+
+    def __init__(self, fronts: int) -> None:
+        self._numbers = count()
+        self._fronts: dict[int, _Front] = {}
+        self._census = Census()
+        self._due: dict[int, float] = {}  # row → when a front is started for it
+        self._stops = 0
+        self._forced = False
+        self._until: float | None = None  # by when a drain is over
+        try:
+            for row in range(fronts):
+                self._spawn(row)
+        except BaseException:
+            self.close()
+            raise
+
+    def serve(self, networks: Sequence[Batcher], start: Start, bound: socket.socket, ready: Callable[[], None]) -> None:
+        """Until SIGTERM or SIGINT; what was accepted is finished first. `ready` is called when all fronts serve.
+
+        Raises CheckFailed if a front ends before that.
+        """
+        self._networks, self._bound = networks, bound
+        self._ready: Callable[[], None] | None = ready
+        self._start = start
+        self._board = Board.new(start.fronts, len(networks))
+        for number, network in enumerate(networks):
+            network.expect_also(lambda column=NETWORKS + number: self._board.whole(column))  # type: ignore[misc]
+        self._selector = selectors.DefaultSelector()
+        with self._signals():
+            for front in self._fronts.values():
+                self._begin(front)
+            while self._fronts or self._due:
+                for key, _ in self._selector.select(self._pause()):
+                    if isinstance(key.data, _Front):
+                        self._hear(key.data)
+                    else:
+                        key.fileobj.recv(64)  # type: ignore[union-attr]
+                self._look()
+
+    def close(self) -> None:
+        """End the fronts that are left."""
+        for front in self._fronts.values():
+            front.process.kill()
+            front.channel.close()
+            front.process.wait()
+        self._fronts.clear()
+
+    def _spawn(self, row: int) -> _Front:
+        process, channel = spawn()
+        front = _Front(next(self._numbers), row, process, channel)
+        self._fronts[front.number] = front
+        return front
+
+    def _begin(self, front: _Front) -> None:
+        front.desk = Desk(self._networks, front.channel, front.process.kill)
+        self._selector.register(front.channel, selectors.EVENT_READ, front)
+        with suppress(OSError):  # it has ended, which is heard next
+            front.channel.send(("start", front.row, pickle.dumps(self._start)), descriptor=self._board.descriptor)
+            front.channel.send(("listen",), descriptor=self._bound.fileno())
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT wake the loop; a second SIGINT does not wait for requests."""
+        hears, says = socket.socketpair()
+        for end in (hears, says):
+            end.setblocking(False)
+        self._selector.register(hears, selectors.EVENT_READ)
+
+        def stop(number: int, _: Any) -> None:
+            self._forced = self._forced or (self._stops > 0 and number == signal.SIGINT)
+            self._stops += 1
+
+        before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+        woken = signal.set_wakeup_fd(says.fileno())
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(woken)
+            for one, handler in before.items():
+                signal.signal(one, handler)
+            hears.close()
+            says.close()
+
+    def _pause(self) -> float | None:
+        """Seconds until something is due by itself."""
+        times = [one for one in (self._census.look(), self._until, *self._due.values()) if one is not None]
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _look(self) -> None:
+        """What is due by itself."""
+        now = time.monotonic()
+        if self._stops and self._until is None:
+            self._drain(now)
+        if self._forced or (self._until is not None and now >= self._until):
+            for front in self._fronts.values():
+                front.process.kill()
+            if self._fronts and not self._forced:
+                log.warning("%d front processes had to be ended", len(self._fronts))
+            self._until = now + _OVER_SECONDS if self._fronts else self._until
+        for row, due in tuple(self._due.items()):
+            if due <= now:
+                del self._due[row]
+                self._begin(self._spawn(row))
+
+    def _drain(self, now: float) -> None:
+        self._until = now + self._start.settings.limits.drain + _OVER_SECONDS
+        self._due.clear()
+        with suppress(OSError):  # macOS: a listening socket is not connected; fronts look themselves
+            self._bound.shutdown(socket.SHUT_RDWR)
+        for front in self._fronts.values():
+            with suppress(OSError):
+                front.channel.send(("drain",))
+
+    def _hear(self, front: _Front) -> None:
+        assert front.desk is not None
+        messages = front.channel.receive()
+        if messages is None:
+            self._ended(front)
+            return
+        for message in messages:
+            try:
+                self._take(front, front.desk, *message)
+            except Exception:
+                log.exception("front process %d said what was not understood", front.process.pid)
+                front.process.kill()
+                return
+
+    def _take(self, front: _Front, desk: Desk, word: str, *content: Any) -> None:
+        if word in desk.words:
+            desk.words[word](*content)
+        elif word == "listening":
+            self._serves(front)
+        elif word == "ask":
+            self._ask(front, *content)
+        elif word == "told":
+            self._census.told(front.number, *content)
+
+    def _serves(self, front: _Front) -> None:
+        front.serves = True
+        if self._ready is not None and all(one.serves for one in self._fronts.values()) and not self._due:
+            self._ready()
+            self._ready = None
+        if self._stops:
+            with suppress(OSError):
+                front.channel.send(("drain",))
+
+    def _ended(self, front: _Front) -> None:
+        """Its connections are lost; everybody else's go on."""
+        assert front.desk is not None
+        self._selector.unregister(front.channel)
+        del self._fronts[front.number]
+        front.desk.close()
+        try:
+            front.process.wait(_OVER_SECONDS)
+        except subprocess.TimeoutExpired:
+            front.process.kill()
+            front.process.wait()
+        self._board.clear(front.row)
+        self._census.leaves(front.number)
+        if self._stops:
+            return
+        if self._ready is not None:
+            self.close()
+            raise CheckFailed(
+                f"a front process ended before it served ({_how(front.process)}); what it said, if anything, is above"
+            )
+        log.warning("front process %d ended (%s); another takes its place", front.process.pid, _how(front.process))
+        self._due[front.row] = time.monotonic() + (0.0 if front.serves else _ANEW_SECONDS)
+
+    def _ask(self, front: _Front, number: int) -> None:
+        def tell(counted: Counted) -> None:
+            said = plain(counted)
+            said["networks"] = [state_of(network) for network in self._networks]
+            said["process"] = of_processes([os.getpid(), *(one.process.pid for one in self._fronts.values())])
+            with suppress(OSError):
+                front.channel.send(("whole", number, said))
+
+        def asking(one: _Front) -> Callable[[int], None]:
+            def ask(question: int) -> None:
+                with suppress(OSError):
+                    one.channel.send(("tell", question))
+
+            return ask
+
+        self._census.ask({one.number: asking(one) for one in self._fronts.values() if one.serves}, tell)
+
+
+def _how(process: subprocess.Popen[bytes]) -> str:
+    code = process.returncode
+    return f"signal {-code}" if code < 0 else f"exit {code}"

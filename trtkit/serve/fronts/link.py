@@ -1,0 +1,189 @@
+"""A front's end of the channel to the hub: runs on their way, and questions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from trtkit.runtime.backend import Arrays
+from trtkit.serve.fronts.channel import Channel
+from trtkit.serve.fronts.errors import unpacked
+from trtkit.serve.fronts.face import State
+from trtkit.serve.fronts.memory import Pool, Segment, after
+from trtkit.serve.fronts.stand_in import Leaving, StandIn
+from trtkit.serve.refusal import Refused
+from trtkit.serve.ticket import Ticket
+from trtkit.serve.whole import Whole
+
+log = logging.getLogger("trtkit.serve")
+
+_ANSWER_SECONDS = 5.0
+"""What the hub takes at most to say how the whole server fares; it asks all fronts."""
+
+_FOR_EVER = float("inf")
+
+
+@dataclass(eq=False)
+class _Run:
+    future: Future[Arrays]
+    segment: Segment
+    size: int
+    network: int
+    forget: Callable[[], None]
+
+
+class Link:
+    """Sends runs to the hub; its own thread takes what comes back."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        networks: int,
+        own: Callable[[], Any],
+        drain: Callable[[], None],
+        lost: Callable[[], None],
+    ) -> None:
+        """`own` gives this front's counts as the hub gathers them; `drain` is called when the server is to end, `lost`
+        when the hub is no more."""
+        self._channel, self._own, self._drain, self._lost = channel, own, drain, lost
+        self._pool = Pool(
+            lambda segment, descriptor: channel.send(("new", segment.number, segment.size), descriptor=descriptor),
+            lambda number: channel.send(("forget", number)),
+        )
+        self._numbers = count()
+        self._runs: dict[int, _Run] = {}
+        self._asked: dict[int, Future[dict[str, Any]]] = {}
+        self._room = [1.0] * networks
+        """Each network's outputs over its inputs, in bytes, where they were larger."""
+        self._stand_ins: Sequence[StandIn] = ()
+
+    def start(self, stand_ins: Sequence[StandIn]) -> None:
+        self._stand_ins = stand_ins
+        threading.Thread(target=self._listen, name="trtkit-hub", daemon=True).start()
+
+    def say(self, word: str) -> None:
+        self._channel.send((word,))
+
+    def run(
+        self, network: int, arrays: Mapping[str, np.ndarray], ticket: Ticket | None, leaving: Leaving
+    ) -> Future[Arrays]:
+        places = []
+        size = 0
+        for name, array in arrays.items():
+            places.append((name, array.shape, size))
+            size = after(size, array.nbytes)
+        segment = self._pool.take(max(1, int(size * self._room[network])))
+        for (_, shape, at), array in zip(places, arrays.values(), strict=True):
+            np.copyto(segment.array(shape, array.dtype, at), array)
+        number = next(self._numbers)
+        future: Future[Arrays] = Future()
+        run = self._runs[number] = _Run(future, segment, max(1, size), network, lambda: None)
+        deadline, limit = (_FOR_EVER, 0.0) if ticket is None else (ticket.deadline, ticket.limit)
+        leaving()
+        self._channel.send(("run", number, network, deadline, limit, segment.number, tuple(places)))
+        if ticket is not None:
+            self._follow(number, run, ticket)
+        return future
+
+    def _follow(self, number: int, run: _Run, ticket: Ticket) -> None:
+        """Let the hub know when the client hangs up."""
+
+        def gone() -> None:
+            if number in self._runs:
+                self._channel.send(("gone", number))
+
+        run.forget = lambda: ticket.when_gone.discard(gone)
+        ticket.when_gone.add(gone)
+        if ticket.gone:
+            gone()
+        if number not in self._runs:
+            run.forget()
+
+    def look(self, network: int) -> None:
+        self._channel.send(("look", network))
+
+    def trim(self, network: int) -> None:
+        self._pool.trim()
+        self._channel.send(("trim", network))
+
+    async def whole(self) -> Whole:
+        """As Hub.whole has it: see trtkit.serve.whole."""
+        number = next(self._numbers)
+        asked = self._asked[number] = Future()
+        self._channel.send(("ask", number))
+        try:
+            said = await asyncio.wait_for(asyncio.wrap_future(asked), _ANSWER_SECONDS)
+        except TimeoutError:
+            raise Refused(503, "the server's own hub does not answer; try again", 1) from None
+        finally:
+            self._asked.pop(number, None)
+        for stand_in, state in zip(self._stand_ins, said["networks"], strict=True):
+            stand_in.fares(State(**state))
+        return Whole(said["answers"], said["stages"], said["process"])
+
+    def _listen(self) -> None:
+        while (messages := self._channel.receive()) is not None:
+            for message in messages:
+                try:
+                    self._take(*message)
+                except Exception:
+                    log.exception("a word of the hub was not understood")
+        self._lost()
+
+    def _take(self, word: str, *content: Any) -> None:
+        if word == "done":
+            self._done(*content)
+        elif word == "elsewhere":
+            self._done_elsewhere(*content)
+        elif word == "failed":
+            number, error = content
+            run = self._end(number)
+            self._pool.give_back(run.segment)
+            _settle(run.future, None, unpacked(error))
+        elif word == "tell":
+            self._channel.send(("told", content[0], self._own()))
+        elif word == "whole":
+            asked = self._asked.get(content[0])
+            if asked is not None:
+                _settle(asked, content[1], None)
+        elif word == "drain":
+            self._drain()
+
+    def _end(self, number: int) -> _Run:
+        run = self._runs.pop(number)
+        run.forget()
+        return run
+
+    def _done(self, number: int, places: Sequence[tuple[str, str, tuple[int, ...], int]]) -> None:
+        run = self._end(number)
+        # Copied: the segment is free for the next run at once, whatever the pipeline keeps.
+        outputs = {name: run.segment.array(shape, dtype, at).copy() for name, dtype, shape, at in places}
+        self._pool.give_back(run.segment)
+        _settle(run.future, outputs, None)
+
+    def _done_elsewhere(self, number: int, places: Sequence[tuple[str, str, tuple[int, ...], int]], size: int) -> None:
+        """The outputs did not fit where the inputs were: the hub sends memory of its own, once; the next run brings
+        enough."""
+        segment = Segment(0, size, self._channel.descriptor())
+        run = self._end(number)
+        self._room[run.network] = max(self._room[run.network], size / run.size)
+        self._pool.give_back(run.segment)
+        _settle(run.future, {name: segment.array(shape, dtype, at) for name, dtype, shape, at in places}, None)
+
+
+def _settle(future: Future[Any], result: Any, error: Exception | None) -> None:
+    try:
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+    except InvalidStateError:  # whoever waited has been torn off
+        log.debug("an answer of the hub came for nobody")

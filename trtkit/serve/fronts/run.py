@@ -1,0 +1,61 @@
+"""A server of several processes, from opening to its end."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+
+from trtkit.serve.batcher import Batcher
+from trtkit.serve.fronts.face import Face, face_of
+from trtkit.serve.fronts.hub import Hub
+from trtkit.serve.fronts.models import recipe
+from trtkit.serve.fronts.start import Settings, Start
+from trtkit.serve.opening import Source
+from trtkit.serve.running import bind, url_of
+from trtkit.serve.service import Service
+
+
+def run_fronts(
+    processes: int,
+    settings: Settings,
+    find: Callable[[], Sequence[Source]],
+    open_networks: Callable[[Sequence[Source]], Service],
+    host: str,
+    port: int,
+    listening: Callable[[str, Service], None],
+) -> None:
+    """Serve with `processes` fronts until SIGTERM or SIGINT; `listening` is called with the URL once all of them take
+    connections. Raises what `find` and `open_networks` raise, Mistake for an address that cannot be bound, CheckFailed
+    if a front cannot serve."""
+    hub = Hub(processes)
+    try:
+        sources = find()
+        service = open_networks(sources)
+        try:
+            networks, faces = _numbered(service, processes)
+            start = Start(
+                processes,
+                settings,
+                secrets.token_bytes(32),
+                {source.model.name: recipe(source, settings.mode) for source in sources},
+                faces,
+                {name: served.bounds for name, served in service.models.items()},
+            )
+            with bind(host, port) as bound:
+                hub.serve(networks, start, bound, lambda: listening(url_of(host, bound), service))
+        finally:
+            service.close()
+    finally:
+        hub.close()
+
+
+def _numbered(service: Service, fronts: int) -> tuple[list[Batcher], dict[str, dict[str, tuple[int, Face]]]]:
+    networks: list[Batcher] = []
+    faces: dict[str, dict[str, tuple[int, Face]]] = {}
+    for name, served in service.models.items():
+        faces[name] = {}
+        for title, network in served.networks.items():
+            assert isinstance(network, Batcher)
+            faces[name][title] = (len(networks), face_of(network, fronts))
+            networks.append(network)
+    return networks, faces
