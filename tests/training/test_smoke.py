@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_smoke(tmp_path):
-    command = [sys.executable, "-m", "training.cv_unet.train", "--smoke", "8", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "training.cv_unet.train", "--smoke", "10", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     weights = tmp_path / "matting.safetensors"
@@ -26,3 +26,5 @@ def test_smoke(tmp_path):
     card = (tmp_path / "card.md").read_text()
     assert "not** the official" in card
     assert "as it is" in card
+    assert "- first: " in card
+    assert "- then, from those weights: " in card

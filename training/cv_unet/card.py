@@ -1,18 +1,22 @@
 """The card beside the weights: what they were made of, how, how good they are, and what they are not.
 
-`python -m training.cv_unet.card WEIGHTS STEPS CARD` writes it anew from the shipped weights.
+`python -m training.cv_unet.card WEIGHTS CARD [LOOKS]` writes it anew from the shipped weights.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.cv_unet import evaluate
 from training.cv_unet.scenes import PHOTOGRAPHS
+
+if TYPE_CHECKING:
+    from training.cv_unet.train import Plan
 
 _TEXT = """\
 # The embedded matting network
@@ -21,13 +25,14 @@ A small U-Net of trtkit's own ({millions:.2f} million parameters, {megabytes:.1f
 alpha out. It is **not** the official cv_unet model and shares nothing with it but the task and the contract.
 
 - weights: sha256 `{sha256}`
-- made by: `python -m training.cv_unet.train`, {steps:,} steps, seed {seed}
-- schedule: {plan}
+- made by: `python -m training.cv_unet.train`
+{runs}
 
 ## Data
-Nothing but procedurally drawn people with exact alpha (`training/cv_unet`): no photograph of a person, no one's data
-set, no other network's output. Backgrounds are drawn too, or are parts of photographs that ship with scikit-image:
-{photographs} and the motorcycle pair. Its astronaut and camera pictures were never trained on.
+Nothing but procedurally drawn people, what they wear and what they hold, with exact alpha (`training/cv_unet`): no
+photograph of a person, no one's data set, no other network's output. Backgrounds are drawn too, or are parts of
+photographs that ship with scikit-image: {photographs} and the motorcycle pair.
+Its astronaut and camera pictures were never trained on.
 
 ## Figures
 Held-out synthetic pictures (48 of 256 by 256, seed {held_out_seed}; alphas 0..1, whole picture):
@@ -59,8 +64,9 @@ training run and the picture was never trained on. Its figures were looked at {l
 """
 
 
-def write(card: Path, weights: Path, plan: dict[str, Any], steps: int, small: bool = False, looks: str = "") -> None:
-    """Evaluate `weights` and write `card`; `small` shortens the synthetic set for smoke runs."""
+def write(card: Path, weights: Path, plans: Sequence[Plan], small: bool = False, looks: str = "") -> None:
+    """Evaluate `weights` and write `card`: `plans` are the runs that made them, each but the first from the one before;
+    `small` shortens the synthetic set for smoke runs."""
     from safetensors.torch import load_file
 
     predict = evaluate.load(weights)
@@ -72,9 +78,7 @@ def write(card: Path, weights: Path, plan: dict[str, Any], steps: int, small: bo
             millions=parameters / 1e6,
             megabytes=weights.stat().st_size / 1e6,
             sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
-            steps=steps,
-            seed=plan["seed"],
-            plan=", ".join(f"{name} {value}" for name, value in plan.items() if name not in ("seed", "steps")),
+            runs="\n".join(_run(number, plan, plans) for number, plan in enumerate(plans)),
             photographs=", ".join(PHOTOGRAPHS),
             held_out_seed=evaluate.HELD_OUT_SEED,
             **asdict(made),
@@ -84,12 +88,20 @@ def write(card: Path, weights: Path, plan: dict[str, Any], steps: int, small: bo
     )
 
 
+def _run(number: int, plan: Plan, plans: Sequence[Plan]) -> str:
+    """One run's line; of a later one, what differs from the run before."""
+    before: dict[str, Any] = asdict(plans[number - 1]) if number else {}
+    said = {name: value for name, value in asdict(plan).items() if name != "steps" and before.get(name) != value}
+    begins = "then, from those weights" if number else "first"
+    return f"- {begins}: {plan.steps:,} steps, " + ", ".join(f"{name} {value}" for name, value in said.items())
+
+
 def _verdict(shown: dict[tuple[str, int], evaluate.RealResult]) -> str:
     met = sum(result.iou >= 0.96 and result.error <= 0.02 for result in shown.values())
     return f"{met} of {len(shown)} cells meet it" + ("." if met == len(shown) else ": it is not reached.")
 
 
 if __name__ == "__main__":
-    from training.cv_unet.train import Plan
+    from training.cv_unet.train import PLAN, REFINEMENT
 
-    write(Path(sys.argv[3]), Path(sys.argv[1]), asdict(Plan()), int(sys.argv[2]), looks=" ".join(sys.argv[4:]))
+    write(Path(sys.argv[2]), Path(sys.argv[1]), (PLAN, REFINEMENT), looks=" ".join(sys.argv[3:]))

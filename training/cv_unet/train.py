@@ -1,7 +1,8 @@
 """Train the embedded matting network: `python -m training.cv_unet.train [--out FOLDER]`.
 
-Writes FOLDER/matting.safetensors (batch norm folded, FP16) and FOLDER/card.md; `--smoke SECONDS` runs the whole chain
-at toy size on a CPU. A run interrupted by `--stop-after` or a crash goes on from FOLDER/checkpoint.pt.
+Two runs: PLAN from nothing in FOLDER/first, then REFINEMENT from what that gave in FOLDER/refined, on drawings with
+more in them. Writes FOLDER/matting.safetensors (batch norm folded, FP16) and FOLDER/card.md; `--smoke SECONDS` runs the
+whole chain at toy size on a CPU. A run interrupted by `--stop-after` or a crash goes on from its checkpoint.pt.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import argparse
 import copy
 import math
 import random
+import shutil
 import sys
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from torch import nn
 from training.cv_unet.frames import Pool
 from training.cv_unet.generalise import mix_statistics, random_convolution
 from training.cv_unet.losses import coarse_loss, matting_loss
+from training.cv_unet.resume import begin_from
 from trtkit.models.cv_unet.fold import fold
 from trtkit.models.cv_unet.network import MattingUNet, UNetConfig
 
@@ -41,7 +44,7 @@ class Plan:
     places: int = 2880
     redraw_every: int = 32  # steps between two draws of `draw` new people, and as many between draws of places
     draw: int = 48
-    laden: float = 0.4  # share of people with gear and held things, and of places with flags and stands
+    laden: float = 0.0  # share of people with gear and held things, and of places with flags and stands
     # Working size and batch; the two largest twice as often, since there the network has most to take together.
     sizes: tuple[tuple[int, int], ...] = (
         (256, 64), (320, 48), (384, 40), (448, 32), (448, 32), (512, 24), (512, 24),
@@ -52,13 +55,19 @@ class Plan:
     # that is unsure of a sleeve should give a sleeve or none, not its ghost.
     cross_entropy: tuple[float, float] = (0.3, 0.02)
     average: float = 0.9997
-    # What ships is the averaged network of the end with this share of the one half way, which had read less into
-    # drawings; by an officer's photograph that training never sees (docs/weights.md).
-    half_way: float = 0.2
+    # What ships is the averaged network of the end with shares of an earlier one, which had read less into drawings,
+    # and of the weights it began with; by an officer's photograph that training never sees (docs/weights.md).
+    earlier_at: float = 0.5  # part of the way
+    earlier: float = 0.2
+    beginning: float = 0.0
     recalibration: int = 60  # batches that the averaged network's norms take their statistics from, at the end
     network: UNetConfig = field(default_factory=lambda: UNetConfig(norm=True))
 
 
+PLAN = Plan()
+REFINEMENT = Plan(
+    seed=17, steps=3_697, rate=5e-4, laden=0.4, people=2880, places=1440, earlier_at=0.75, earlier=0.7, beginning=0.1
+)
 SMOKE = Plan(
     steps=10**9, recalibration=2, canvas=64, people=8, places=8, draw=4, sizes=((64, 4),), average=0.9,
     network=UNetConfig(width=4, depth=4, cap=16, norm=True),
@@ -90,6 +99,12 @@ class Run:
 
     def _guess(self, head: nn.Module, _block: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
         self._coarse.append(head(output))
+
+    def guesses(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """What the heads say of `image` [N, 3, H, W] in -1..1: logits [N, 1, h, w] at several smaller sizes."""
+        self._coarse.clear()
+        self.net.logits(image)
+        return list(self._coarse)
 
     def save(self, path: Path) -> None:
         state = {"net": self.net.state_dict(), "mean": self.mean.state_dict(), "opt": self.optimizer.state_dict()}
@@ -172,10 +187,15 @@ def export(trained: MattingUNet, path: Path) -> None:
     )
 
 
-def ship(last: Path, half_way: Path, out: Path, plan: Plan) -> None:
-    """`out`, the weights that ship, from those of the run's end and of its middle. Raises OverflowError as `export`."""
-    late, early = (load_file(path) for path in (last, half_way))
-    _write({name: torch.lerp(late[name].float(), early[name].float(), plan.half_way) for name in late}, out)
+def ship(plan: Plan, out: Path, last: Path, earlier: Path, beginning: Path | None) -> None:
+    """`out`, the weights that ship, from those of a run's end, of its way and of its beginning, by the plan's shares.
+    Raises OverflowError as `export`."""
+    files = {last: 1 - plan.earlier - plan.beginning, earlier: plan.earlier}
+    if beginning is not None:
+        files[beginning] = plan.beginning
+    parts = [(share, load_file(path)) for path, share in files.items()]
+    mixed = {name: sum(share * part[name].float() for share, part in parts) for name in parts[0][1]}
+    _write(mixed, out)  # type: ignore[arg-type]
 
 
 def _write(weights: dict[str, torch.Tensor], path: Path) -> None:
@@ -185,16 +205,22 @@ def _write(weights: dict[str, torch.Tensor], path: Path) -> None:
     save_file(half, path)
 
 
-def train(plan: Plan, out: Path, device: str, seconds: float, by_time: bool = False) -> Run:
-    """Until the plan's last step, or `seconds` from now; `by_time` lets the schedule end with the seconds instead."""
+def train(
+    plan: Plan, out: Path, device: str, seconds: float, by_time: bool = False, beginning: Path | None = None
+) -> Run:
+    """Until the plan's last step, or `seconds` from now; `by_time` lets the schedule end with the seconds instead. From
+    the weights of `beginning`, if given. Writes what ships of this run to matting.safetensors, if it came far enough.
+    """
     begin = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     run, checkpoint = Run(plan, device), out / "checkpoint.pt"
+    pool = Pool(plan.people, plan.places, plan.canvas, device, plan.draw, plan.laden)
     if checkpoint.exists():
         run.restore(checkpoint)
-    pool = Pool(plan.people, plan.places, plan.canvas, device, plan.draw, plan.laden)
+    elif beginning is not None:
+        begin_from(beginning, run, pool)
     _say(f"pools drawn after {time.monotonic() - begin:.0f} s, at step {run.step}")
-    half_way, last = out / "half_way.safetensors", out / "last.safetensors"
+    earlier, last = out / "earlier.safetensors", out / "last.safetensors"
     shown, first = time.monotonic(), run.step
     while run.step < plan.steps and time.monotonic() - begin < seconds:
         progress = (time.monotonic() - begin) / seconds if by_time else run.step / plan.steps
@@ -203,15 +229,15 @@ def train(plan: Plan, out: Path, device: str, seconds: float, by_time: bool = Fa
             now = time.monotonic()
             _say(f"step {run.step} loss {loss.item():.4f} at {(run.step - first) / (now - shown):.1f} steps/s")
             shown, first = now, run.step
-        if progress >= 0.5 and not half_way.exists():
-            export(run.recalibrated(pool), half_way)
+        if progress >= plan.earlier_at and not earlier.exists():
+            export(run.recalibrated(pool), earlier)
         if run.step % 2500 == 0:
             run.save(checkpoint)
             export(run.recalibrated(pool), last)
     run.save(checkpoint)
     export(run.recalibrated(pool), last)
-    if half_way.exists():
-        ship(last, half_way, out / "matting.safetensors", plan)
+    if earlier.exists():
+        ship(plan, out / "matting.safetensors", last, earlier, beginning)
     return run
 
 
@@ -229,26 +255,30 @@ def main() -> None:
         help="folder for the weights, the card and the checkpoint (default %(default)s)",
     )
     parser.add_argument("--smoke", type=float, metavar="SECONDS", help="train a toy on the CPU for this long")
-    parser.add_argument("--steps", type=int, help=f"length of the run (default {Plan().steps})")
     parser.add_argument("--stop-after", type=float, default=math.inf, metavar="SECONDS", help="stop here, go on later")
     options = parser.parse_args()
     smoke = options.smoke is not None
     device = "cuda" if torch.cuda.is_available() and not smoke else "cpu"
-    plan = SMOKE if smoke else Plan()
-    if options.steps:
-        plan = replace(plan, steps=options.steps)
+    plans = (SMOKE, replace(SMOKE, laden=1.0, earlier_at=0.0, beginning=0.1)) if smoke else (PLAN, REFINEMENT)
     if device == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.backends.cuda.matmul.allow_tf32 = True
     else:
         torch.set_flush_denormal(True)
     begin = time.monotonic()
-    run = train(plan, options.out, device, options.smoke if smoke else options.stop_after, by_time=smoke)
-    _say(f"{run.step} steps in {time.monotonic() - begin:.0f} s on {device}")
-    if run.step >= plan.steps or smoke:
-        from training.cv_unet.card import write
+    beginning: Path | None = None
+    for plan, name in zip(plans, ("first", "refined"), strict=True):
+        left = options.smoke / 2 if smoke else options.stop_after - (time.monotonic() - begin)
+        run = train(plan, options.out / name, device, left, by_time=smoke, beginning=beginning)
+        _say(f"{name}: {run.step} steps, {time.monotonic() - begin:.0f} s on {device}")
+        if run.step < plan.steps and not smoke:
+            return
+        beginning = options.out / name / "matting.safetensors"
+    assert beginning is not None
+    shutil.copyfile(beginning, options.out / "matting.safetensors")
+    from training.cv_unet.card import write
 
-        write(options.out / "card.md", options.out / "matting.safetensors", asdict(plan), run.step, small=smoke)
+    write(options.out / "card.md", options.out / "matting.safetensors", plans, small=smoke)
 
 
 if __name__ == "__main__":
