@@ -290,7 +290,7 @@ class Service:
     async def refresh(self) -> None:
         """Bring what the networks say of themselves up to date. Raises Refused (503)."""
         if self._hub is not None:
-            await self._hub.whole()
+            await self._hub.refresh()
 
     def close(self) -> None:
         """End the pools, then the networks. The event loop must be idle."""

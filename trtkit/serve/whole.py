@@ -28,3 +28,7 @@ class Hub(Protocol):
     async def whole(self) -> Whole:
         """As it is now; what the networks say of themselves is brought up to date, too. Raises Refused (503)."""
         ...
+
+    async def refresh(self) -> None:
+        """Bring what the networks say of themselves up to date, and wait for nobody else. Raises Refused (503)."""
+        ...

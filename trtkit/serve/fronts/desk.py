@@ -14,7 +14,8 @@ import numpy as np
 from trtkit.runtime.backend import Arrays
 from trtkit.serve.batcher import Batcher
 from trtkit.serve.fronts.channel import Channel
-from trtkit.serve.fronts.errors import packed
+from trtkit.serve.fronts.errors import no_memory, packed
+from trtkit.serve.fronts.face import state_of
 from trtkit.serve.fronts.memory import Segment, after, anonymous
 from trtkit.serve.ticket import Ticket, carried
 
@@ -28,12 +29,14 @@ class Desk:
         """`stuck` is called when the front takes no answers."""
         self._networks, self._channel, self._stuck = networks, channel, stuck
         self._segments: dict[int, Segment] = {}
+        self._unmapped: dict[int, OSError] = {}
         self._tickets: dict[int, Ticket] = {}
         self.words: dict[str, Callable[..., None]] = {
             "run": self._run,
             "gone": self._gone,
             "new": self._new,
             "forget": self._forget,
+            "how": self._how,
             "look": lambda network: networks[network].look(),
             "trim": lambda network: threading.Thread(target=networks[network].trim).start(),  # it takes a while
         }
@@ -48,10 +51,20 @@ class Desk:
         self._channel.close()
 
     def _new(self, number: int, size: int) -> None:
-        self._segments[number] = Segment(number, size, self._channel.descriptor())
+        try:
+            self._segments[number] = Segment(number, size, self._channel.descriptor())
+        except OSError as error:
+            # Only what comes in it is lost: see _run.
+            log.warning("a front's memory could not be mapped: %s", error)
+            self._unmapped[number] = error
 
     def _forget(self, number: int) -> None:
-        del self._segments[number]
+        if self._unmapped.pop(number, None) is None:
+            del self._segments[number]
+
+    def _how(self, question: int) -> None:
+        """The networks fare: at once, and without a word of the other fronts."""
+        self._send(("whole", question, {"networks": [state_of(network) for network in self._networks]}))
 
     def _gone(self, number: int) -> None:
         ticket = self._tickets.get(number)
@@ -67,6 +80,9 @@ class Desk:
         segment: int,
         places: Sequence[tuple[str, tuple[int, ...], int]],
     ) -> None:
+        if segment in self._unmapped:
+            self._send(("lost", number, packed(no_memory(self._unmapped[segment]))))
+            return
         memory, batcher = self._segments[segment], self._networks[network]
         ticket = self._tickets[number] = Ticket(deadline, limit)
         try:
@@ -88,7 +104,7 @@ class Desk:
                 return
             except Exception as failed:
                 log.exception("an answer could not be handed to a front")
-                error = failed
+                error = no_memory(failed) if isinstance(failed, (OSError, MemoryError)) else failed
         self._fail(number, error)
 
     def _answer(self, number: int, memory: Segment, outputs: Arrays) -> None:
@@ -98,16 +114,13 @@ class Desk:
         for name, array in outputs.items():
             places.append((name, array.dtype.str, array.shape, size))
             size = after(size, array.nbytes)
-        descriptor = None
-        if size > memory.size:
-            descriptor = anonymous(size)
-            memory = Segment(0, size, os.dup(descriptor))
-        for (_, dtype, shape, at), array in zip(places, outputs.values(), strict=True):
-            np.copyto(memory.array(shape, dtype, at), array)
-        if descriptor is None:
+        if size <= memory.size:
+            _write(outputs, memory, places)
             self._say(number, ("done", number, tuple(places)))
             return
+        descriptor = anonymous(size)
         try:
+            _write(outputs, Segment(0, size, os.dup(descriptor)), places)
             self._say(number, ("elsewhere", number, tuple(places), size), descriptor)
         finally:
             os.close(descriptor)
@@ -117,7 +130,15 @@ class Desk:
 
     def _say(self, number: int, message: tuple[Any, ...], descriptor: int | None = None) -> None:
         self._tickets.pop(number, None)
+        self._send(message, descriptor)
+
+    def _send(self, message: tuple[Any, ...], descriptor: int | None = None) -> None:
         try:
             self._channel.send(message, descriptor=descriptor)
         except OSError:
             self._stuck()
+
+
+def _write(outputs: Arrays, memory: Segment, places: Sequence[tuple[str, str, tuple[int, ...], int]]) -> None:
+    for (_, dtype, shape, at), array in zip(places, outputs.values(), strict=True):
+        np.copyto(memory.array(shape, dtype, at), array)

@@ -12,6 +12,12 @@ _PLAIN: dict[str, type[Exception]] = {
 }
 
 
+def no_memory(error: BaseException) -> Refused:
+    """For memory between the processes that was not to be had: no descriptor left, or no room in the address space."""
+    why = error.strerror if isinstance(error, OSError) and error.strerror else "out of memory"
+    return Refused(503, f"no memory could be shared for this request ({why}); try again", 1)
+
+
 def packed(error: BaseException) -> tuple[Any, ...]:
     if isinstance(error, Gone):
         return ("Gone",)

@@ -15,7 +15,7 @@ import numpy as np
 
 from trtkit.runtime.backend import Arrays
 from trtkit.serve.fronts.channel import Channel
-from trtkit.serve.fronts.errors import unpacked
+from trtkit.serve.fronts.errors import no_memory, unpacked
 from trtkit.serve.fronts.face import State
 from trtkit.serve.fronts.memory import Pool, Segment, after
 from trtkit.serve.fronts.stand_in import Leaving, StandIn
@@ -75,12 +75,16 @@ class Link:
     def run(
         self, network: int, arrays: Mapping[str, np.ndarray], ticket: Ticket | None, leaving: Leaving
     ) -> Future[Arrays]:
+        """Raises Refused (503) where no memory can be shared."""
         places = []
         size = 0
         for name, array in arrays.items():
             places.append((name, array.shape, size))
             size = after(size, array.nbytes)
-        segment = self._pool.take(max(1, int(size * self._room[network])))
+        try:
+            segment = self._pool.take(max(1, int(size * self._room[network])))
+        except OSError as error:
+            raise no_memory(error) from error
         for (_, shape, at), array in zip(places, arrays.values(), strict=True):
             np.copyto(segment.array(shape, array.dtype, at), array)
         number = next(self._numbers)
@@ -116,18 +120,26 @@ class Link:
 
     async def whole(self) -> Whole:
         """As Hub.whole has it: see trtkit.serve.whole."""
+        said = await self._answer("ask")
+        return Whole(said["answers"], said["stages"], said["process"])
+
+    async def refresh(self) -> None:
+        """As Hub.refresh has it."""
+        await self._answer("how")
+
+    async def _answer(self, question: str) -> dict[str, Any]:
         number = next(self._numbers)
         asked = self._asked[number] = Future()
-        self._channel.send(("ask", number))
+        self._channel.send((question, number))
         try:
-            said = await asyncio.wait_for(asyncio.wrap_future(asked), _ANSWER_SECONDS)
+            said: dict[str, Any] = await asyncio.wait_for(asyncio.wrap_future(asked), _ANSWER_SECONDS)
         except TimeoutError:
             raise Refused(503, "the server's own hub does not answer; try again", 1) from None
         finally:
             self._asked.pop(number, None)
         for stand_in, state in zip(self._stand_ins, said["networks"], strict=True):
             stand_in.fares(State(**state))
-        return Whole(said["answers"], said["stages"], said["process"])
+        return said
 
     def _listen(self) -> None:
         while (messages := self._channel.receive()) is not None:
@@ -143,10 +155,10 @@ class Link:
             self._done(*content)
         elif word == "elsewhere":
             self._done_elsewhere(*content)
-        elif word == "failed":
+        elif word in ("failed", "lost"):
             number, error = content
             run = self._end(number)
-            self._pool.give_back(run.segment)
+            (self._pool.give_back if word == "failed" else self._pool.discard)(run.segment)
             _settle(run.future, None, unpacked(error))
         elif word == "tell":
             self._channel.send(("told", content[0], self._own()))
@@ -165,18 +177,34 @@ class Link:
     def _done(self, number: int, places: Sequence[tuple[str, str, tuple[int, ...], int]]) -> None:
         run = self._end(number)
         # Copied: the segment is free for the next run at once, whatever the pipeline keeps.
-        outputs = {name: run.segment.array(shape, dtype, at).copy() for name, dtype, shape, at in places}
-        self._pool.give_back(run.segment)
-        _settle(run.future, outputs, None)
+        self._answered(
+            run, lambda: {name: run.segment.array(shape, dtype, at).copy() for name, dtype, shape, at in places}
+        )
 
     def _done_elsewhere(self, number: int, places: Sequence[tuple[str, str, tuple[int, ...], int]], size: int) -> None:
         """The outputs did not fit where the inputs were: the hub sends memory of its own, once; the next run brings
         enough."""
-        segment = Segment(0, size, self._channel.descriptor())
         run = self._end(number)
         self._room[run.network] = max(self._room[run.network], size / run.size)
+
+        def outputs() -> Arrays:
+            segment = Segment(0, size, self._channel.descriptor())
+            return {name: segment.array(shape, dtype, at) for name, dtype, shape, at in places}
+
+        self._answered(run, outputs)
+
+    def _answered(self, run: _Run, outputs: Callable[[], Arrays]) -> None:
+        """Whatever happens, the run ends: a request that never does keeps its place in the queue."""
+        found: Arrays | None = None
+        error: Exception | None = None
+        try:
+            found = outputs()
+        except (OSError, MemoryError) as failed:
+            error = no_memory(failed)
+        except Exception as failed:
+            error = failed
         self._pool.give_back(run.segment)
-        _settle(run.future, {name: segment.array(shape, dtype, at) for name, dtype, shape, at in places}, None)
+        _settle(run.future, found, error)
 
 
 def _settle(future: Future[Any], result: Any, error: Exception | None) -> None:

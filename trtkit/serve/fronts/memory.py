@@ -25,7 +25,11 @@ def anonymous(size: int) -> int:
     else:
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
-    os.truncate(descriptor, size)
+    try:
+        os.truncate(descriptor, size)
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
@@ -64,7 +68,7 @@ class Pool:
         self._lock = threading.Lock()
 
     def take(self, size: int) -> Segment:
-        """At least `size` bytes: the next power of two."""
+        """At least `size` bytes: the next power of two. Raises OSError where there is no descriptor or memory left."""
         rounded = max(_SMALLEST, 1 << (size - 1).bit_length())
         with self._lock:
             free = self._free.get(rounded)
@@ -74,8 +78,8 @@ class Pool:
             self._count += 1
             number = self._count
         descriptor = anonymous(rounded)
-        segment = Segment(number, rounded, os.dup(descriptor))
         try:
+            segment = Segment(number, rounded, os.dup(descriptor))
             self._tell_new(segment, descriptor)
         finally:
             os.close(descriptor)
@@ -87,6 +91,10 @@ class Pool:
                 self._kept += segment.size
                 self._free.setdefault(segment.size, []).append(segment)
                 return
+        self._tell_gone(segment.number)
+
+    def discard(self, segment: Segment) -> None:
+        """One that the hub could not map."""
         self._tell_gone(segment.number)
 
     def trim(self) -> None:
