@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,8 +30,12 @@ from trtkit.serve.fronts.start import Start
 
 log = logging.getLogger("trtkit.serve")
 
-_ANEW_SECONDS = 1.0
-"""Until the next try where a front ended before it served."""
+_ANEW_SECONDS, _ANEW_MOST = 1.0, 30.0
+"""Until the next try where a front ended before it served; twice as long after each such end, up to the second."""
+
+_TRIES = 5
+"""So many such ends in the place of one front, and no other that serves, are the server's end: a supervisor has to see
+it, where clients would only wait in the socket's backlog."""
 
 _OVER_SECONDS = 5.0
 """Past the time that requests get on SIGTERM: for a front to end."""
@@ -53,24 +58,31 @@ class Hub:
     """
 
     def __init__(self, fronts: int) -> None:
+        """Raises CheckFailed where they cannot be started."""
         self._numbers = count()
         self._fronts: dict[int, _Front] = {}
         self._census = Census()
         self._due: dict[int, float] = {}  # row → when a front is started for it
+        self._failed: Counter[int] = Counter()  # row → fronts that ended before they served, since one did
         self._stops = 0
         self._forced = False
         self._until: float | None = None  # by when a drain is over
         try:
             for row in range(fronts):
                 self._spawn(row)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, OSError):
+                raise CheckFailed(
+                    f"a front process could not be started ({error.strerror or error}); right would be fewer "
+                    "--processes, or a higher limit of what this user or container may have"
+                ) from error
             raise
 
     def serve(self, networks: Sequence[Batcher], start: Start, bound: socket.socket, ready: Callable[[], None]) -> None:
         """Until SIGTERM or SIGINT; what was accepted is finished first. `ready` is called when all fronts serve.
 
-        Raises CheckFailed if a front ends before that.
+        Raises CheckFailed if a front ends before that, and later where none is left and no other can be started.
         """
         self._networks, self._bound = networks, bound
         self._ready: Callable[[], None] | None = ready
@@ -107,9 +119,15 @@ class Hub:
     def _begin(self, front: _Front) -> None:
         front.desk = Desk(self._networks, front.channel, front.process.kill)
         self._selector.register(front.channel, selectors.EVENT_READ, front)
-        with suppress(OSError):  # it has ended, which is heard next
-            front.channel.send(("start", front.row, pickle.dumps(self._start)), descriptor=self._board.descriptor)
-            front.channel.send(("listen",), descriptor=self._bound.fileno())
+        self._say(front, "start", front.row, pickle.dumps(self._start), descriptor=self._board.descriptor)
+        self._say(front, "listen", descriptor=self._bound.fileno())
+
+    def _say(self, front: _Front, *message: Any, descriptor: int | None = None) -> None:
+        """One that has ended or does not read, and so may have half a message, is no more."""
+        try:
+            front.channel.send(message, descriptor=descriptor)
+        except OSError:
+            front.process.kill()  # heard next
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -153,7 +171,27 @@ class Hub:
         for row, due in tuple(self._due.items()):
             if due <= now:
                 del self._due[row]
-                self._begin(self._spawn(row))
+                self._start_anew(row)
+
+    def _start_anew(self, row: int) -> None:
+        try:
+            front = self._spawn(row)
+        except OSError as error:
+            log.warning("a front process could not be started: %s", error)
+            self._try_later(row, f"could not be started: {error.strerror or error}")
+        else:
+            self._begin(front)
+
+    def _try_later(self, row: int, why: str) -> None:
+        """A front ended before it served. Raises CheckFailed where that leads nowhere."""
+        self._failed[row] += 1
+        times = self._failed[row]
+        if times >= _TRIES and not any(one.serves for one in self._fronts.values()):
+            raise CheckFailed(
+                f"no front process serves any more, and none could be started {times} times in a row (the last: "
+                f"{why}); what they said, if anything, is above"
+            )
+        self._due[row] = time.monotonic() + min(_ANEW_MOST, _ANEW_SECONDS * 2 ** min(times - 1, 10))
 
     def _drain(self, now: float) -> None:
         self._until = now + self._start.settings.limits.drain + _OVER_SECONDS
@@ -161,8 +199,7 @@ class Hub:
         with suppress(OSError):  # macOS: a listening socket is not connected; fronts look themselves
             self._bound.shutdown(socket.SHUT_RDWR)
         for front in self._fronts.values():
-            with suppress(OSError):
-                front.channel.send(("drain",))
+            self._say(front, "drain")
 
     def _hear(self, front: _Front) -> None:
         assert front.desk is not None
@@ -193,9 +230,9 @@ class Hub:
         if self._ready is not None and all(one.serves for one in self._fronts.values()) and not self._due:
             self._ready()
             self._ready = None
+        self._failed.clear()
         if self._stops:
-            with suppress(OSError):
-                front.channel.send(("drain",))
+            self._say(front, "drain")
 
     def _ended(self, front: _Front) -> None:
         """Its connections are lost; everybody else's go on."""
@@ -218,20 +255,21 @@ class Hub:
                 f"a front process ended before it served ({_how(front.process)}); what it said, if anything, is above"
             )
         log.warning("front process %d ended (%s); another takes its place", front.process.pid, _how(front.process))
-        self._due[front.row] = time.monotonic() + (0.0 if front.serves else _ANEW_SECONDS)
+        if front.serves:
+            self._due[front.row] = time.monotonic()
+        else:
+            self._try_later(front.row, _how(front.process))
 
     def _ask(self, front: _Front, number: int) -> None:
         def tell(counted: Counted) -> None:
             said = plain(counted)
             said["networks"] = [state_of(network) for network in self._networks]
             said["process"] = of_processes([os.getpid(), *(one.process.pid for one in self._fronts.values())])
-            with suppress(OSError):
-                front.channel.send(("whole", number, said))
+            self._say(front, "whole", number, said)
 
         def asking(one: _Front) -> Callable[[int], None]:
             def ask(question: int) -> None:
-                with suppress(OSError):
-                    one.channel.send(("tell", question))
+                self._say(one, "tell", question)
 
             return ask
 

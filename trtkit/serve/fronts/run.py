@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from trtkit.serve.batcher import Batcher
 from trtkit.serve.fronts.face import Face, face_of
@@ -13,6 +15,8 @@ from trtkit.serve.fronts.start import Settings, Start
 from trtkit.serve.opening import Source
 from trtkit.serve.running import bind, url_of
 from trtkit.serve.service import Service
+
+_DESCRIPTORS = 1 << 16
 
 
 def run_fronts(
@@ -27,6 +31,7 @@ def run_fronts(
     """Serve with `processes` fronts until SIGTERM or SIGINT; `listening` is called with the URL once all of them take
     connections. Raises what `find` and `open_networks` raise, Mistake for an address that cannot be bound, CheckFailed
     if a front cannot serve."""
+    _allow_descriptors()
     hub = Hub(processes)
     try:
         sources = find()
@@ -47,6 +52,16 @@ def run_fronts(
             service.close()
     finally:
         hub.close()
+
+
+def _allow_descriptors() -> None:
+    """Each piece of shared memory holds a descriptor in the hub, all fronts' together: the usual 1024, which are there
+    for the sake of select(2), are soon gone. As many as this user may have without asking; fronts inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(ValueError, OSError):  # macOS has another limit besides
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _numbered(service: Service, fronts: int) -> tuple[list[Batcher], dict[str, dict[str, tuple[int, Face]]]]:

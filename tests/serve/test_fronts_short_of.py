@@ -1,0 +1,303 @@
+"""Servers of several processes that are short of something: descriptors, memory, room in a socket, processes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from trtkit.errors import CheckFailed
+from trtkit.serve.fronts import hub as hub_module
+from trtkit.serve.fronts import memory
+from trtkit.serve.fronts.channel import Channel
+from trtkit.serve.fronts.memory import Pool, Segment, anonymous
+from trtkit.serve.refusal import Refused
+
+from .test_fronts import hub, image  # noqa: F401  # the fixture
+
+
+def none_left() -> OSError:
+    return OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def fails_once(real: Callable, error: BaseException) -> Callable:
+    left = [error]
+
+    def call(*given, **named):
+        if left:
+            raise left.pop()
+        return real(*given, **named)
+
+    return call
+
+
+def test_a_request_for_which_no_memory_can_be_shared_is_refused_and_the_next_is_served(hub, monkeypatch):  # noqa: F811
+    front = hub().front()
+    monkeypatch.setattr(memory, "anonymous", fails_once(anonymous, none_left()))
+    with pytest.raises(Refused, match=r"no memory could be shared .*Too many open files.*try again") as said:
+        front.run(image())
+    assert said.value.status == 503
+    assert (front.run(image(3))["alpha"] == 3).all()
+
+
+def test_memory_that_the_hub_cannot_map_costs_the_request_alone(hub, monkeypatch):  # noqa: F811
+    made = hub()
+    front = made.front()
+    monkeypatch.setattr("trtkit.serve.fronts.desk.Segment", fails_once(Segment, none_left()))
+    with pytest.raises(Refused, match="no memory could be shared") as said:
+        front.submit(image()).result(20)
+    assert said.value.status == 503
+    assert (front.submit(image(3)).result(20)["alpha"] == 3).all()
+    assert made.said("new") == 2, "the segment that the hub does not have is not used again"
+
+
+def test_an_answer_for_which_the_hub_has_no_memory_is_refused(hub, network, monkeypatch):  # noqa: F811
+    large = {"alpha": np.zeros((1, 100_000), np.uint8)}
+    front = hub().front()
+    front.run(image())
+    monkeypatch.setattr(type(network), "run", lambda self, arrays: large)
+    monkeypatch.setattr("trtkit.serve.fronts.desk.anonymous", fails_once(anonymous, none_left()))
+    with pytest.raises(Refused, match="no memory could be shared") as said:
+        front.submit(image()).result(20)
+    assert said.value.status == 503
+    assert front.submit(image()).result(20)["alpha"].shape == (1, 100_000)
+
+
+def test_an_answer_that_a_front_cannot_take_ends_its_request(hub, network, monkeypatch):  # noqa: F811
+    """Else its place in the queue is lost for ever."""
+    large = {"alpha": np.zeros((1, 100_000), np.uint8)}
+    front = hub().front()
+    front.run(image())
+    monkeypatch.setattr(type(network), "run", lambda self, arrays: large)
+    monkeypatch.setattr("trtkit.serve.fronts.link.Segment", fails_once(Segment, none_left()))
+    with pytest.raises(Refused, match="no memory could be shared") as said:
+        front.submit(image()).result(20)
+    assert said.value.status == 503
+    assert front.submit(image()).result(20)["alpha"].shape == (1, 100_000)
+
+
+@pytest.mark.parametrize("broken", ["truncate", "dup", "tell_new"])
+def test_memory_that_could_not_be_made_leaves_no_descriptor(monkeypatch, broken):
+    def fail(*_) -> None:
+        raise none_left()
+
+    before = len(os.listdir("/dev/fd"))
+    pool = Pool(fail if broken == "tell_new" else lambda segment, descriptor: None, lambda number: None)
+    if broken != "tell_new":
+        monkeypatch.setattr(os, broken, fail)
+    with pytest.raises(OSError, match="Too many open files"):
+        pool.take(1000)
+    monkeypatch.undo()
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_descriptor_that_could_not_be_received_is_an_error_of_its_own_message_alone(monkeypatch):
+    resource = pytest.importorskip("resource")
+    ours, theirs = Channel.pair(2.0)
+    other = Channel(theirs)
+    read, write = os.pipe()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(one) for one in os.listdir("/dev/fd"))
+    fillers = [os.open(os.devnull, os.O_RDONLY) for _ in range(highest)]  # no free number below the limit
+    try:
+        other.send(("first",), descriptor=read)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+        try:
+            heard = ours.receive()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    finally:
+        for filler in fillers:
+            os.close(filler)
+    assert heard == [("first",)]
+    other.send(("second",), descriptor=write)
+    assert ours.receive() == [("second",)]
+    with pytest.raises(OSError, match="Too many open files"):
+        ours.descriptor()
+    second = ours.descriptor()
+    assert os.fstat(second).st_ino == os.fstat(write).st_ino
+    for one in (read, write, second):
+        os.close(one)
+    other.close()
+    ours.close()
+
+
+def test_a_way_on_which_half_a_message_went_carries_no_more():
+    """What followed would be read as the rest of it."""
+    ours, theirs = Channel.pair(0.05)
+    with pytest.raises(BlockingIOError):
+        ours.send(*[("word", b"x" * 100_000)] * 200)
+    other = Channel(theirs)
+    heard: list[tuple] = []
+    while select.select([other], (), (), 0)[0]:
+        heard += other.receive() or []
+    with pytest.raises(OSError):  # noqa: PT011  # whichever
+        ours.send(("more",))
+    ours.close()
+    assert other.receive() is None
+    assert set(heard) == {("word", b"x" * 100_000)}
+    other.close()
+
+
+def test_memory_is_handed_on_to_one_that_does_not_read_as_patiently_as_words():
+    ours, theirs = Channel.pair(0.05)
+    descriptor = anonymous(4096)
+    done: list[BaseException] = []
+
+    def send() -> None:
+        try:
+            for _ in range(200):
+                ours.send(("word", b"x" * 100_000), descriptor=descriptor)
+        except OSError as error:
+            done.append(error)
+
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    sender.join(20)
+    held_up = sender.is_alive()
+    theirs.shutdown(socket.SHUT_RDWR)
+    sender.join()
+    theirs.close()
+    ours.close()
+    os.close(descriptor)
+    assert not held_up
+    assert isinstance(done[0], BlockingIOError)
+
+
+def test_channels_work_with_descriptors_of_any_number():
+    """select(2) knows the first 1024 only."""
+    resource = pytest.importorskip("resource")
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 1100:
+        pytest.skip("fewer descriptors are allowed here")
+    import fcntl
+
+    ours, theirs = socket.socketpair()
+    high = Channel(socket.socket(fileno=fcntl.fcntl(ours, fcntl.F_DUPFD, 1050)), 0.05)
+    ours.close()
+    with theirs, pytest.raises(BlockingIOError):
+        high.send(*[("word", b"x" * 100_000)] * 200)
+    high.close()
+
+
+def test_readiness_asks_the_hub_alone(hub):  # noqa: F811
+    """A front that is slow to say what it counted must not make a supervisor end the server."""
+    import asyncio
+
+    made = hub()
+    front = made.front()
+    made.answers = False
+    front.run(image())
+    made.batcher.breaker.bad("no luck")
+    asyncio.run(made.links[0].refresh())
+    assert front.breaker.open
+    assert front.counts.success == 1
+    assert made.said("ask") == 0
+
+
+def test_fronts_that_cannot_be_started_at_all_are_one_sentence(monkeypatch):
+    def fail() -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(hub_module, "spawn", fail)
+    with pytest.raises(CheckFailed, match=r"a front process could not be started \(Resource temporarily unavailable\)"):
+        hub_module.Hub(2)
+
+
+_SERVES = """
+import socket
+from trtkit.serve.fronts.channel import Channel
+way = Channel(socket.socket(fileno={}))
+way.send(("listening",))
+while ("drain",) not in (way.receive() or [("drain",)]):
+    continue
+"""
+
+
+class Spawns:
+    """Front processes that serve as long as `serve` says so, and else end at once."""
+
+    def __init__(self) -> None:
+        self.serve = True
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def __call__(self) -> tuple[subprocess.Popen[bytes], Channel]:
+        channel, theirs = Channel.pair(2.0)
+        code = _SERVES.format(theirs.fileno()) if self.serve else "raise SystemExit(3)"
+        with theirs:
+            process = subprocess.Popen([sys.executable, "-c", code], pass_fds=(theirs.fileno(),))
+        self.processes.append(process)
+        return process, channel
+
+
+@pytest.fixture
+def spawns(monkeypatch) -> Spawns:
+    made = Spawns()
+    monkeypatch.setattr(hub_module, "spawn", made)
+    monkeypatch.setattr(hub_module, "_ANEW_SECONDS", 0.001)
+    return made
+
+
+def serve_with(ready: Callable[[Spawns], None], spawns: Spawns) -> None:
+    started = hub_module.Hub(2)
+    try:
+        with socket.socket() as bound:
+            start = SimpleNamespace(fronts=2, settings=SimpleNamespace(limits=SimpleNamespace(drain=5)))
+            started.serve([], start, bound, lambda: ready(spawns))  # type: ignore[arg-type]
+    finally:
+        started.close()
+    assert all(process.returncode is not None for process in spawns.processes), "a zombie"
+
+
+def test_a_server_that_gets_no_front_any_more_ends_with_a_sentence(spawns):
+    """Its clients would wait in the backlog for ever, and no supervisor would know."""
+
+    def all_die(spawns: Spawns) -> None:
+        spawns.serve = False
+        for process in spawns.processes:
+            process.kill()
+
+    sentence = r"no front process serves any more, and none could be started 5 times in a row \(the last: exit 3\)"
+    with pytest.raises(CheckFailed, match=sentence):
+        serve_with(all_die, spawns)
+    assert 2 + 5 <= len(spawns.processes) <= 2 + 2 * 5
+
+
+def test_a_front_that_cannot_be_started_again_leaves_the_others_alone(spawns, monkeypatch):
+    tries: list[float] = []
+
+    def one_dies(spawns: Spawns) -> None:
+        monkeypatch.setattr(hub_module, "spawn", fail)
+        spawns.processes[0].kill()
+
+    def fail() -> None:
+        tries.append(time.monotonic())
+        if len(tries) == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    serve_with(one_dies, spawns)
+    assert len(tries) == 7
+    assert tries[-1] - tries[0] >= 0.001 * (1 + 2 + 4 + 8 + 16 + 32), "each time later"
+
+
+def test_the_hub_may_have_the_descriptors_that_its_user_may_have(monkeypatch):
+    resource = pytest.importorskip("resource")
+    from trtkit.serve.fronts import run
+
+    allowed: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: allowed.append(limits))
+    for limits in ((1024, 4096), (1024, 1 << 30), (1024, resource.RLIM_INFINITY), (4096, 4096), (1 << 20, 1 << 20)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limits=limits: limits)
+        run._allow_descriptors()
+    assert allowed == [(4096, 4096), (1 << 16, 1 << 30), (1 << 16, resource.RLIM_INFINITY)]
