@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +12,7 @@ from trtkit import models
 from trtkit.errors import Mistake
 from trtkit.models.dct_net.tiles import BYTES_PER_PIXEL, DEFAULT_MEMORY, RESERVED
 from trtkit.models.served import parse_options
+from trtkit.report import serving
 from trtkit.report.serving import Wish, sources
 from trtkit.serve.limits import Limits
 from trtkit.serve.opening import bounded, open_service
@@ -96,3 +99,39 @@ def test_what_belongs_to_one_model_is_not_given_to_several(tmp_path, given, sent
     with pytest.raises(Mistake) as caught:
         sources(wish(tmp_path, "cv_unet", "dct_net", **given))
     assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("backend", "cores", "processes", "said"),
+    [
+        ("cuda", 8, 1, True),
+        ("tensorrt", 32, 1, True),
+        ("cuda", 7, 1, False),
+        ("cpu", 32, 1, False),
+        ("cuda", 32, 4, False),
+    ],
+)
+def test_who_has_a_gpu_and_many_cores_is_told_of_more_processes(monkeypatch, capsys, backend, cores, processes, said):
+    """The backend's name alone is a GPU's here: this machine has none."""
+    service = SimpleNamespace(
+        models={"cv_unet": SimpleNamespace(networks={"matting": SimpleNamespace(name=backend)}, where=("cv_unet: it",))}
+    )
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    for name, put in {
+        "open_service": lambda *given: service,
+        "sources": lambda wish: [],
+        "for_many_pictures": lambda: None,
+        "log_to_stderr": lambda access: None,
+        "run": lambda *given: None,
+    }.items():
+        monkeypatch.setattr(serving, name, put)
+    monkeypatch.setattr("trtkit.serve.fronts.run.run_fronts", lambda n, settings, find, opened, *rest: opened(find()))
+    limits = Limits(workers=1)
+    serving.show(wish(Path(), "cv_unet"), "127.0.0.1", 0, limits, None, True, [], False, processes)
+    out, err = capsys.readouterr()
+    assert out.splitlines() == ["cv_unet: it"]
+    note = (
+        "note: one process does all the host work here, and Python's lock keeps it from using many cores; where small "
+        "pictures leave the GPU waiting, --processes N carries more of them (docs/serve.md, Several processes)"
+    )
+    assert err.splitlines() == ([note] if said else [])

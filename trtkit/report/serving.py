@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,15 @@ from trtkit.errors import Mistake
 from trtkit.export.choose import EMBEDDED, OFFICIAL
 from trtkit.export.ready import ready
 from trtkit.many_pictures import for_many_pictures
-from trtkit.report.console import console
+from trtkit.report.console import console, remarks
 from trtkit.serve.access import Keys, check_address, read_keys
-from trtkit.serve.fronts.possible import check_processes
+from trtkit.serve.fronts.possible import check_processes, possible
 from trtkit.serve.limits import Limits
 from trtkit.serve.opening import Source, open_service
 from trtkit.serve.running import log_to_stderr, run
 from trtkit.serve.service import Service
+
+_MANY_CORES = 8
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def show(
         for served in service.models.values():
             for line in served.where:
                 printer.print(line)
+        if processes == 1 and (hint := more_processes(service)):
+            remarks().print(hint)
         log_to_stderr(access_log)
         return service
 
@@ -76,6 +81,17 @@ def show(
 
     settings = Settings(limits, keys, cors, access_log, wish.mode)
     run_fronts(processes, settings, lambda: sources(wish), opened, host, port, listening)
+
+
+def more_processes(service: Service) -> str | None:
+    """What to say of a server of one process that has a GPU, and more cores than it can use; None of any other."""
+    on_gpu = any(network.name != "cpu" for served in service.models.values() for network in served.networks.values())
+    if not on_gpu or (os.cpu_count() or 1) < _MANY_CORES or not possible():
+        return None
+    return (
+        "note: one process does all the host work here, and Python's lock keeps it from using many cores; where small "
+        "pictures leave the GPU waiting, --processes N carries more of them (docs/serve.md, Several processes)"
+    )
 
 
 def sources(wish: Wish) -> list[Source]:
