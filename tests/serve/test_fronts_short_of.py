@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import select
 import signal
@@ -21,6 +22,7 @@ from trtkit.errors import CheckFailed
 from trtkit.serve.fronts import hub as hub_module
 from trtkit.serve.fronts import memory
 from trtkit.serve.fronts.channel import Channel
+from trtkit.serve.fronts.desk import Desk
 from trtkit.serve.fronts.memory import Pool, Segment, anonymous
 from trtkit.serve.refusal import Refused
 
@@ -301,3 +303,49 @@ def test_the_hub_may_have_the_descriptors_that_its_user_may_have(monkeypatch):
         monkeypatch.setattr(resource, "getrlimit", lambda _, limits=limits: limits)
         run._allow_descriptors()
     assert allowed == [(4096, 4096), (1 << 16, 1 << 30), (1 << 16, resource.RLIM_INFINITY)]
+
+
+def test_a_small_request_with_a_large_answer_does_not_make_the_next_ones_ask_for_too_much(hub, network, monkeypatch):  # noqa: F811
+    """An answer of one size whatever came: what it was over the inputs says nothing of a large input."""
+    answer = {"alpha": np.zeros((1, 1 << 20), np.uint8)}
+    monkeypatch.setattr(type(network), "run", lambda self, arrays: answer)
+    made = hub()
+    front = made.front()
+    for side in (1, 1, 1000):
+        front.run(image(side=side))
+    sizes = [content[1] for word, *content in made.words if word == "new"]
+    assert sizes == [1 << 16, 1 << 20, 1 << 22]
+
+
+def test_a_front_that_is_ended_for_not_reading_is_said_so(caplog, monkeypatch):
+    """Else the log has a signal 9 of nobody, as if the machine were short of memory."""
+    monkeypatch.setattr(logging.getLogger("trtkit.serve"), "propagate", True)
+    ours, theirs = Channel.pair(0.05)
+    ended: list[bool] = []
+    desk = Desk([], ours, lambda: ended.append(True))
+    with theirs:
+        while not ended:
+            desk.words["how"](1)
+    assert [record.getMessage() for record in caplog.records] == [
+        "a front process has not read what it was sent, and is ended"
+    ]
+    desk.words["how"](1)
+    assert len(ended) == 2
+    assert len(caplog.records) == 1, "it has ended by itself then"
+    desk.close()
+
+
+def test_figures_of_the_processes_that_cannot_be_had_end_nothing(monkeypatch):
+    def fail(pids) -> None:
+        raise ValueError("no such line")
+
+    monkeypatch.setattr(hub_module, "of_processes", fail)
+    made = hub_module.Hub(0)
+    made._networks = []
+    ours, theirs = Channel.pair(2.0)
+    made._ask(hub_module._Front(1, 0, SimpleNamespace(pid=1), ours), 7)  # type: ignore[arg-type]
+    made._pause()
+    other = Channel(theirs)
+    assert other.receive() == [("whole", 7, {"answers": {}, "stages": {}, "networks": [], "process": {}})]
+    other.close()
+    ours.close()

@@ -135,6 +135,9 @@ class Desk:
     def _send(self, message: tuple[Any, ...], descriptor: int | None = None) -> None:
         try:
             self._channel.send(message, descriptor=descriptor)
+        except BlockingIOError:
+            log.warning("a front process has not read what it was sent, and is ended")
+            self._stuck()
         except OSError:
             self._stuck()
 

@@ -9,6 +9,7 @@ import socket
 import sys
 from typing import Any
 
+from trtkit.errors import TrtkitError
 from trtkit.many_pictures import for_many_pictures
 from trtkit.serve.access import Keys
 from trtkit.serve.app import make_app
@@ -40,7 +41,11 @@ def main(descriptor: int) -> None:
     start: Start = pickle.loads(content)
     for_many_pictures()
     log_to_stderr(start.settings.access_log)
-    _serve(start, row, channel)
+    try:
+        _serve(start, row, channel)
+    except TrtkitError as error:
+        sys.stderr.write(f"trtkit: a front process cannot serve: {error}\n")
+        sys.exit(error.exit_code)
 
 
 def _serve(start: Start, row: int, channel: Channel) -> None:

@@ -126,8 +126,11 @@ class Hub:
         """One that has ended or does not read, and so may have half a message, is no more."""
         try:
             front.channel.send(message, descriptor=descriptor)
-        except OSError:
+        except BlockingIOError:
+            log.warning("front process %d has not read what it was sent, and is ended", front.process.pid)
             front.process.kill()  # heard next
+        except OSError:
+            front.process.kill()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -260,11 +263,18 @@ class Hub:
         else:
             self._try_later(front.row, _how(front.process))
 
+    def _processes(self) -> dict[str, float]:
+        try:
+            return of_processes([os.getpid(), *(one.process.pid for one in self._fronts.values())])
+        except Exception:  # figures that cannot be had are no reason to end the server
+            log.exception("the figures of the processes cannot be read")
+            return {}
+
     def _ask(self, front: _Front, number: int) -> None:
         def tell(counted: Counted) -> None:
             said = plain(counted)
             said["networks"] = [state_of(network) for network in self._networks]
-            said["process"] = of_processes([os.getpid(), *(one.process.pid for one in self._fronts.values())])
+            said["process"] = self._processes()
             self._say(front, "whole", number, said)
 
         def asking(one: _Front) -> Callable[[int], None]:

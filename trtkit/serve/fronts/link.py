@@ -61,8 +61,8 @@ class Link:
         self._numbers = count()
         self._runs: dict[int, _Run] = {}
         self._asked: dict[int, Future[dict[str, Any]]] = {}
-        self._room = [1.0] * networks
-        """Each network's outputs over its inputs, in bytes, where they were larger."""
+        self._room = [(1.0, 0)] * networks
+        """Each network's outputs over its inputs, where they were larger, and the most bytes of them."""
         self._stand_ins: Sequence[StandIn] = ()
 
     def start(self, stand_ins: Sequence[StandIn]) -> None:
@@ -82,7 +82,8 @@ class Link:
             places.append((name, array.shape, size))
             size = after(size, array.nbytes)
         try:
-            segment = self._pool.take(max(1, int(size * self._room[network])))
+            ratio, most = self._room[network]
+            segment = self._pool.take(max(1, size, min(int(size * ratio), most)))
         except OSError as error:
             raise no_memory(error) from error
         for (_, shape, at), array in zip(places, arrays.values(), strict=True):
@@ -185,7 +186,8 @@ class Link:
         """The outputs did not fit where the inputs were: the hub sends memory of its own, once; the next run brings
         enough."""
         run = self._end(number)
-        self._room[run.network] = max(self._room[run.network], size / run.size)
+        ratio, most = self._room[run.network]
+        self._room[run.network] = max(ratio, size / run.size), max(most, size)
 
         def outputs() -> Arrays:
             segment = Segment(0, size, self._channel.descriptor())
