@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import pickle
 import select
 import signal
 import socket
@@ -18,7 +19,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from trtkit.errors import CheckFailed
+from trtkit.errors import CheckFailed, Mistake
 from trtkit.serve.fronts import hub as hub_module
 from trtkit.serve.fronts import memory
 from trtkit.serve.fronts.channel import Channel
@@ -349,3 +350,26 @@ def test_figures_of_the_processes_that_cannot_be_had_end_nothing(monkeypatch):
     assert other.receive() == [("whole", 7, {"answers": {}, "stages": {}, "networks": [], "process": {}})]
     other.close()
     ours.close()
+
+
+def test_a_front_that_cannot_have_its_models_says_so_in_one_sentence():
+    code = """
+import sys
+from trtkit.errors import Mistake
+from trtkit.serve.fronts import front
+def none(start, row, channel):
+    raise Mistake("it is gone; right would be to export it again")
+front._serve = none
+front.main(int(sys.argv[1]))
+"""
+    channel, theirs = Channel.pair(2.0)
+    with theirs:
+        command = [sys.executable, "-c", code, str(theirs.fileno())]
+        process = subprocess.Popen(command, pass_fds=(theirs.fileno(),), stderr=subprocess.PIPE, text=True)
+    start = SimpleNamespace(settings=SimpleNamespace(access_log=False))
+    channel.send(("start", 0, pickle.dumps(start)))
+    channel.send(("listen",))
+    said = process.communicate(timeout=60)[1]
+    channel.close()
+    assert said == "trtkit: a front process cannot serve: it is gone; right would be to export it again\n"
+    assert process.returncode == Mistake.exit_code
