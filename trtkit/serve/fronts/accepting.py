@@ -29,6 +29,9 @@ and how often it looks."""
 _AGAIN_SECONDS = 0.1
 """Until the next try where the process has no descriptor left."""
 
+_SAID_SECONDS = 10.0
+"""Until that is said again: a log of nothing else hides why."""
+
 
 def make_server(settings: Any, listening: socket.socket, clients: BoardTally, ready: Callable[[], None]) -> Any:
     """A uvicorn.Server to be run with no sockets of its own; `ready` is called once it takes connections, and its
@@ -54,6 +57,7 @@ def make_server(settings: Any, listening: socket.socket, clients: BoardTally, re
             ready()
 
         def _accept(self) -> None:
+            said = -_SAID_SECONDS
             while not self.should_exit:
                 _wait_turn(clients)
                 try:
@@ -62,7 +66,9 @@ def make_server(settings: Any, listening: socket.socket, clients: BoardTally, re
                     if error.errno in (errno.EINVAL, errno.EBADF):  # the hub has shut it
                         return
                     if error.errno != errno.ECONNABORTED:
-                        log.warning("a connection could not be taken: %s", error)
+                        if time.monotonic() >= said + _SAID_SECONDS:
+                            said = time.monotonic()
+                            log.warning("connections cannot be taken: %s", error)
                         time.sleep(_AGAIN_SECONDS)
                     continue
                 clients.add(1)
