@@ -71,7 +71,7 @@ def test_the_options_that_a_page_names_exist(page, verb):
     known = {option for parameter in command.params for option in parameter.opts}
     text = (ROOT / "docs" / page).read_text()
     if verb == "serve":
-        named = set(re.findall(r"`(--(?:queue|workers|device|max-upload|time-limit)\b)", text))
+        named = set(re.findall(r"`(--(?:queue|processes|workers|device|max-upload|time-limit)\b)", text))
         named |= set(re.findall(r"# (?:as|past) (--[a-z-]+)", text))
         assert len(named) >= 4
     else:

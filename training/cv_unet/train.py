@@ -69,7 +69,7 @@ REFINEMENT = Plan(
     seed=17, steps=3_697, rate=5e-4, laden=0.4, people=2880, places=1440, earlier_at=0.75, earlier=0.7, beginning=0.1
 )
 SMOKE = Plan(
-    steps=10**9, recalibration=2, canvas=64, people=8, places=8, draw=4, sizes=((64, 4),), average=0.9,
+    steps=10**9, earlier_at=0.0, recalibration=2, canvas=64, people=8, places=8, draw=4, sizes=((64, 4),), average=0.9,
     network=UNetConfig(width=4, depth=4, cap=16, norm=True),
 )  # fmt: skip
 
@@ -220,6 +220,8 @@ def train(
     elif beginning is not None:
         begin_from(beginning, run, pool)
     _say(f"pools drawn after {time.monotonic() - begin:.0f} s, at step {run.step}")
+    if by_time:  # at least a step, however slow the machine draws
+        begin = time.monotonic()
     earlier, last = out / "earlier.safetensors", out / "last.safetensors"
     shown, first = time.monotonic(), run.step
     while run.step < plan.steps and time.monotonic() - begin < seconds:
@@ -259,7 +261,7 @@ def main() -> None:
     options = parser.parse_args()
     smoke = options.smoke is not None
     device = "cuda" if torch.cuda.is_available() and not smoke else "cpu"
-    plans = (SMOKE, replace(SMOKE, laden=1.0, earlier_at=0.0, beginning=0.1)) if smoke else (PLAN, REFINEMENT)
+    plans = (SMOKE, replace(SMOKE, laden=1.0, beginning=0.1)) if smoke else (PLAN, REFINEMENT)
     if device == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.backends.cuda.matmul.allow_tf32 = True
