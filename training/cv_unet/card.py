@@ -102,6 +102,6 @@ def _verdict(shown: dict[tuple[str, int], evaluate.RealResult]) -> str:
 
 
 if __name__ == "__main__":
-    from training.cv_unet.train import PLAN, REFINEMENT
+    from training.cv_unet.train import FINE_TUNING, PLAN
 
-    write(Path(sys.argv[2]), Path(sys.argv[1]), (PLAN, REFINEMENT), looks=" ".join(sys.argv[3:]))
+    write(Path(sys.argv[2]), Path(sys.argv[1]), (PLAN, FINE_TUNING), looks=" ".join(sys.argv[3:]))

@@ -48,7 +48,7 @@ def sleeve(sheet: Sheet, garment: Tensor, on: Tensor) -> Tensor:
 
 
 def cleft(sheet: Sheet, layers: Layers, limb_shape: Tensor, on: Tensor) -> None:
-    """The dark gap between a limb and the body behind it, which an outline it is not."""
+    """The dark gap between a limb and the body behind it: a dark line inside the outline."""
     shade = torch.exp(-limb_shape.clamp(min=0) * sheet.between(3, 14)) * sheet.between(0, 0.9)
     layers.color = layers.color * (1 - shade * on * sheet.chance(0.6))
 

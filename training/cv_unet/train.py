@@ -1,6 +1,6 @@
 """Train the embedded matting network: `python -m training.cv_unet.train [--out FOLDER]`.
 
-Two runs: PLAN from nothing in FOLDER/first, then REFINEMENT from what that gave in FOLDER/refined, on drawings with
+Two runs: PLAN from nothing in FOLDER/first, then FINE_TUNING from what that gave in FOLDER/fine_tuned, on drawings with
 more in them. Writes FOLDER/matting.safetensors (batch norm folded, FP16) and FOLDER/card.md; `--smoke SECONDS` runs the
 whole chain at toy size on a CPU. A run interrupted by `--stop-after` or a crash goes on from its checkpoint.pt.
 """
@@ -26,7 +26,7 @@ from torch import nn
 from training.cv_unet.frames import Pool
 from training.cv_unet.generalise import mix_statistics, random_convolution
 from training.cv_unet.losses import coarse_loss, matting_loss
-from training.cv_unet.resume import begin_from
+from training.cv_unet.warm_start import warm_start
 from trtkit.models.cv_unet.fold import fold
 from trtkit.models.cv_unet.network import MattingUNet, UNetConfig
 
@@ -65,7 +65,7 @@ class Plan:
 
 
 PLAN = Plan()
-REFINEMENT = Plan(
+FINE_TUNING = Plan(
     seed=17, steps=3_697, rate=5e-4, laden=0.4, people=2880, places=1440, earlier_at=0.75, earlier=0.7, beginning=0.1
 )
 SMOKE = Plan(
@@ -218,7 +218,7 @@ def train(
     if checkpoint.exists():
         run.restore(checkpoint)
     elif beginning is not None:
-        begin_from(beginning, run, pool)
+        warm_start(beginning, run, pool)
     _say(f"pools drawn after {time.monotonic() - begin:.0f} s, at step {run.step}")
     if by_time:  # at least a step, however slow the machine draws
         begin = time.monotonic()
@@ -261,7 +261,7 @@ def main() -> None:
     options = parser.parse_args()
     smoke = options.smoke is not None
     device = "cuda" if torch.cuda.is_available() and not smoke else "cpu"
-    plans = (SMOKE, replace(SMOKE, laden=1.0, beginning=0.1)) if smoke else (PLAN, REFINEMENT)
+    plans = (SMOKE, replace(SMOKE, laden=1.0, beginning=0.1)) if smoke else (PLAN, FINE_TUNING)
     if device == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.backends.cuda.matmul.allow_tf32 = True
@@ -269,7 +269,7 @@ def main() -> None:
         torch.set_flush_denormal(True)
     begin = time.monotonic()
     beginning: Path | None = None
-    for plan, name in zip(plans, ("first", "refined"), strict=True):
+    for plan, name in zip(plans, ("first", "fine_tuned"), strict=True):
         left = options.smoke / 2 if smoke else options.stop_after - (time.monotonic() - begin)
         run = train(plan, options.out / name, device, left, by_time=smoke, beginning=beginning)
         _say(f"{name}: {run.step} steps, {time.monotonic() - begin:.0f} s on {device}")

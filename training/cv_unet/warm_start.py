@@ -26,7 +26,7 @@ _HEADS = 100
 _HEADS_RATE = 5e-3
 
 
-def begin_from(weights: Path, run: Run, pool: Pool) -> None:
+def warm_start(weights: Path, run: Run, pool: Pool) -> None:
     """Give the network of `run` and its average what `weights` (folded, FP16) compute, and its heads a first idea.
 
     Raises ValueError if the weights are of another size than the run's network.
