@@ -24,6 +24,7 @@ from trtkit.serve.limits import Limits  # noqa: E402
 from trtkit.serve.opening import open_batcher  # noqa: E402
 from trtkit.serve.service import Served, Service  # noqa: E402
 
+from .hub_and_fronts import Hub  # noqa: E402
 from .tiny import tiny_onnx, write_tiny  # noqa: E402
 
 
@@ -96,3 +97,17 @@ def alone(data: bytes, **options: Any) -> np.ndarray:
         clock = StageClock()
         item = pipeline.prepare(decode_bytes(data, "it"), clock)
         return pipeline.finish(item, pipeline.run([item], clock)[0], clock)
+
+
+@pytest.fixture
+def hub(network) -> Iterator[Callable[..., Hub]]:
+    opened: list[Hub] = []
+
+    def make(delay: float = 0.0) -> Hub:
+        opened.append(Hub(network, delay))
+        return opened[0]
+
+    yield make
+    network.before = lambda _: None
+    for one in opened:
+        one.close()

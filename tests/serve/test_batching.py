@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -20,30 +19,7 @@ from trtkit.serve.breaker import Breaker
 from trtkit.serve.limits import Limits
 from trtkit.serve.opening import open_batcher
 
-
-def image(side: int = 4) -> dict[str, np.ndarray]:
-    return {"image": np.zeros((1, side, side, 3), np.uint8)}
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came to be")
-
-
-class Held:
-    """Keeps every run of a network until released."""
-
-    def __init__(self, network) -> None:
-        self.entered = 0
-        self.release = threading.Event()
-        network.before = self
-
-    def __call__(self, arrays) -> None:
-        self.entered += 1
-        assert self.release.wait(30)
+from .hands import Hold, eventually, image
 
 
 @pytest.fixture
@@ -62,16 +38,16 @@ def batcher(network) -> Iterator[Callable[..., Batcher]]:
 
 
 def test_a_third_run_waits_for_a_full_batch_while_two_keep_the_backend_busy(network, batcher):
-    made, held = batcher(4, slots=3), Held(network)
+    made, held = batcher(4, slots=3), Hold(network)
     first = [made.submit(image())]
-    eventually(lambda: held.entered == 1)
+    eventually(lambda: held.runs == 1)
     first.append(made.submit(image()))
-    eventually(lambda: held.entered == 2)
+    eventually(lambda: held.runs == 2)
     later = [made.submit(image())]
     time.sleep(0.2)  # several looks at what waits: the delay of 0 is long over
-    assert (held.entered, made.depth) == (2, 1)
+    assert (held.runs, made.depth) == (2, 1)
     later += [made.submit(image()) for _ in range(3)]
-    eventually(lambda: held.entered == 3)
+    eventually(lambda: held.runs == 3)
     held.release.set()
     for future in first + later:
         future.result(20)
@@ -79,11 +55,11 @@ def test_a_third_run_waits_for_a_full_batch_while_two_keep_the_backend_busy(netw
 
 
 def test_what_waits_goes_on_when_a_run_ends(network, batcher):
-    made, held = batcher(4, slots=3), Held(network)
+    made, held = batcher(4, slots=3), Hold(network)
     futures = []
     for number in (1, 2):
         futures.append(made.submit(image()))
-        eventually(lambda number=number: held.entered == number)
+        eventually(lambda number=number: held.runs == number)
     futures += [made.submit(image()) for _ in range(2)]
     held.release.set()
     for future in futures:
@@ -95,10 +71,10 @@ def test_a_batch_is_no_larger_than_the_profile_of_its_shape(network, batcher):
     def profile(most: int, side: int) -> dict:
         return {"image": ShapeRange(min=[1, side, side, 3], opt=[1, side, side, 3], max=[most, side, side, 3])}
 
-    made, held = batcher(8, profiles=(profile(8, 4), profile(2, 6))), Held(network)
+    made, held = batcher(8, profiles=(profile(8, 4), profile(2, 6))), Hold(network)
     futures = [made.submit(image())]
-    eventually(lambda: held.entered == 1)
-    futures += [made.submit(image(6)) for _ in range(3)] + [made.submit(image(4)) for _ in range(3)]
+    eventually(lambda: held.runs == 1)
+    futures += [made.submit(image(side=6)) for _ in range(3)] + [made.submit(image(side=4)) for _ in range(3)]
     held.release.set()
     for future in futures:
         future.result(20)
@@ -106,11 +82,11 @@ def test_a_batch_is_no_larger_than_the_profile_of_its_shape(network, batcher):
 
 
 def test_all_rows_of_a_run_together_have_no_more_pixels_than_the_memory_is_good_for(network, batcher):
-    made, held = batcher(8, pixels=40), Held(network)
+    made, held = batcher(8, pixels=40), Hold(network)
     seen: list[int] = []
     futures = [made.submit(image())]
-    eventually(lambda: held.entered == 1)
-    futures += [made.submit(image(side)) for side in (4, 4, 4, 6, 6, 10)]
+    eventually(lambda: held.runs == 1)
+    futures += [made.submit(image(side=side)) for side in (4, 4, 4, 6, 6, 10)]
     futures.append(made.submit({"image": np.zeros((5, 4, 4, 3), np.uint8)}))
     network.before = lambda arrays: seen.append(arrays["image"][..., 0].size)
     held.release.set()

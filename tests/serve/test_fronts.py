@@ -10,8 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -19,107 +17,19 @@ import pytest
 from trtkit import config as configuration
 from trtkit import models
 from trtkit.errors import Mistake
-from trtkit.serve.batcher import Batcher
-from trtkit.serve.breaker import Breaker
-from trtkit.serve.fronts import census
-from trtkit.serve.fronts.board import NETWORKS, UNDER_WAY, Board, BoardTally
-from trtkit.serve.fronts.census import Census
+from trtkit.serve.fronts import aggregation
+from trtkit.serve.fronts.aggregation import Aggregation
 from trtkit.serve.fronts.channel import Channel
-from trtkit.serve.fronts.desk import Desk
-from trtkit.serve.fronts.face import face_of, state_of
-from trtkit.serve.fronts.link import Link
 from trtkit.serve.fronts.memory import Pool
-from trtkit.serve.fronts.models import recipe
-from trtkit.serve.fronts.possible import check_processes
-from trtkit.serve.fronts.stand_in import StandIn
+from trtkit.serve.fronts.model_recipe import recipe
+from trtkit.serve.fronts.network_info import info_of
+from trtkit.serve.fronts.platform_support import check_processes
+from trtkit.serve.fronts.shared_gauges import NETWORKS, UNDER_WAY, SharedGauge, SharedGauges
 from trtkit.serve.opening import Source
 from trtkit.serve.refusal import Gone, Refused
 from trtkit.serve.ticket import Ticket, carried
 
-
-def image(value: int = 0, side: int = 4, rows: int = 1) -> dict[str, np.ndarray]:
-    return {"image": np.full((rows, side, side, 3), value, np.uint8)}
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came to be")
-
-
-class Hold:
-    """Keeps every run of a network until released."""
-
-    def __init__(self, network) -> None:
-        self.entered, self.release = threading.Event(), threading.Event()
-        network.before = self
-
-    def __call__(self, arrays) -> None:
-        self.entered.set()
-        assert self.release.wait(30)
-
-
-class Hub:
-    """The hub's part for fronts in this process: it reads their words in a thread of its own."""
-
-    def __init__(self, network, delay: float) -> None:
-        self.batcher = Batcher("m/n", [network], 8, delay, Breaker(1, 60), image())
-        self.board = Board.new(2, 1)
-        self.batcher.expect_also(lambda: self.board.whole(NETWORKS))
-        self.words: list[tuple] = []
-        self.desks: list[Desk] = []
-        self._channels: list[Channel] = []
-        self.links: list[Link] = []
-        self.answers = True
-
-    def front(self) -> StandIn:
-        row = len(self.desks)
-        ours, theirs = Channel.pair(2.0)
-        desk = Desk([self.batcher], ours, lambda: None)
-        self.desks.append(desk)
-        self._channels.append(ours)
-        threading.Thread(target=self._read, args=(ours, desk), daemon=True).start()
-        link = Link(Channel(theirs), 1, own=lambda: ({}, {}), drain=lambda: None, lost=lambda: None)
-        stand_in = StandIn(0, face_of(self.batcher, 2), link, BoardTally(self.board, row, NETWORKS))
-        link.start([stand_in])
-        self.links.append(link)
-        return stand_in
-
-    def _read(self, channel: Channel, desk: Desk) -> None:
-        while (messages := channel.receive()) is not None:
-            for word, *content in messages:
-                self.words.append((word, *content))
-                if word != "ask":
-                    desk.words[word](*content)
-                elif self.answers:
-                    said = {"answers": {("/v1", 200): 3}, "stages": {("m", "run"): (3, 0.5)}, "process": {}}
-                    channel.send(("whole", *content, said | {"networks": [state_of(self.batcher)]}))
-
-    def said(self, word: str) -> int:
-        return sum(one[0] == word for one in self.words)
-
-    def close(self) -> None:
-        self.batcher.close()
-        for channel in self._channels:
-            with suppress(OSError):  # closed by the test
-                channel.shut()
-        self.board.close()
-
-
-@pytest.fixture
-def hub(network) -> Iterator[Callable[..., Hub]]:
-    opened: list[Hub] = []
-
-    def make(delay: float = 0.0) -> Hub:
-        opened.append(Hub(network, delay))
-        return opened[0]
-
-    yield make
-    network.before = lambda _: None
-    for one in opened:
-        one.close()
+from .hands import Hold, eventually, image
 
 
 def ticket(seconds: float = 30) -> Ticket:
@@ -191,8 +101,8 @@ def test_a_front_hears_how_the_networks_and_the_whole_server_fare(hub, network):
     with pytest.raises(Refused):
         front.run(image())
     assert not front.breaker.open, "nobody has asked since"
-    whole = asyncio.run(made.links[0].whole())
-    assert (whole.answers, whole.stages) == ({("/v1", 200): 3}, {("m", "run"): (3, 0.5)})
+    totals = asyncio.run(made.links[0].totals())
+    assert (totals.answers, totals.stages) == ({("/v1", 200): 3}, {("m", "run"): (3, 0.5)})
     assert front.breaker.open
     assert front.breaker.reason == "failed 1 times in a row (last: no luck)"
     assert (front.counts.success, front.counts.failure, front.counts.by_size.keys()) == (1, 1, {1})
@@ -205,7 +115,7 @@ def test_a_hub_that_does_not_answer_is_a_503(hub, monkeypatch):
     made.front()
     made.answers = False
     with pytest.raises(Refused, match="hub does not answer") as said:
-        asyncio.run(made.links[0].whole())
+        asyncio.run(made.links[0].totals())
     assert said.value.status == 503
 
 
@@ -255,7 +165,7 @@ def test_a_batch_waits_for_a_request_that_another_front_announced(hub, network):
     assert (first.result(10)["alpha"] == 1).all()
     assert (second.result(10)["alpha"] == 2).all()
     assert network.batches == [2]
-    assert made.board.whole(NETWORKS) == 0
+    assert made.gauges.total(NETWORKS) == 0
 
 
 def test_a_lone_request_waits_for_nobody_and_one_that_does_not_come_is_not_waited_for(hub, network):
@@ -284,7 +194,7 @@ def test_what_a_dead_front_had_waiting_is_withdrawn_and_the_others_go_on(hub, ne
     eventually(lambda: made.batcher.depth == 1)
     second = stays.submit(image(3))
     eventually(lambda: made.batcher.depth == 2)
-    made.desks[0].close()
+    made.handlers[0].close()
     hold.release.set()
     assert (first.result(20)["alpha"] == 1).all()
     assert (second.result(20)["alpha"] == 3).all()
@@ -331,27 +241,27 @@ def test_free_memory_is_kept_up_to_a_bound(monkeypatch):
 
 
 def test_places_are_counted_exactly_over_processes():
-    board = Board.new(3, 0)
+    gauges = SharedGauges.new(3, 0)
     code = (
-        "import sys; from trtkit.serve.fronts.board import UNDER_WAY, Board;"
-        f"board = Board(3, 4, {board.descriptor});"
-        "print(sum(board.add_below(int(sys.argv[1]), UNDER_WAY, 2500) for _ in range(2000)))"
+        "import sys; from trtkit.serve.fronts.shared_gauges import UNDER_WAY, SharedGauges;"
+        f"gauges = SharedGauges(3, 4, {gauges.descriptor});"
+        "print(sum(gauges.add_below(int(sys.argv[1]), UNDER_WAY, 2500) for _ in range(2000)))"
     )
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(front)], pass_fds=(board.descriptor,), stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", code, str(front)], pass_fds=(gauges.descriptor,), stdout=subprocess.PIPE, text=True
         )
         for front in range(3)
     ]
     taken = [int(process.communicate(timeout=60)[0]) for process in running]
-    assert sum(taken) == board.whole(UNDER_WAY) == 2500
-    board.clear(0)
-    assert board.whole(UNDER_WAY) == 2500 - taken[0]
-    board.close()
+    assert sum(taken) == gauges.total(UNDER_WAY) == 2500
+    gauges.clear(0)
+    assert gauges.total(UNDER_WAY) == 2500 - taken[0]
+    gauges.close()
 
 
 def test_counts_are_everybodys_and_a_front_that_died_counts_on():
-    made, heard = Census(), []
+    made, heard = Aggregation(), []
     asked: list[tuple[int, int]] = []
 
     def ask(*fronts: int) -> None:
@@ -371,8 +281,8 @@ def test_counts_are_everybodys_and_a_front_that_died_counts_on():
 
 
 def test_a_front_that_says_nothing_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(census, "_PATIENCE", 0.0)
-    made, heard = Census(), []
+    monkeypatch.setattr(aggregation, "_PATIENCE", 0.0)
+    made, heard = Aggregation(), []
     made.told(1, 0, ({("/v1", 200): 3}, {}))
     made.ask({1: lambda question: None}, heard.append)
     assert made.look() is None
@@ -382,14 +292,14 @@ def test_a_front_that_says_nothing_is_not_waited_for(monkeypatch):
 def test_a_connection_is_left_to_who_has_fewer():
     from trtkit.serve.fronts.accepting import _wait_turn
 
-    board = Board.new(2, 0)
-    mine = BoardTally(board, 0, 3)
+    gauges = SharedGauges.new(2, 0)
+    mine = SharedGauge(gauges, 0, 3)
     mine.add(2)
     assert mine.excess == 2
-    board.add(1, 3, 2)
+    gauges.add(1, 3, 2)
     assert mine.excess == 0
     _wait_turn(mine)
-    board.close()
+    gauges.close()
 
 
 def test_a_front_makes_the_models_that_the_hub_has(tmp_path):
@@ -404,7 +314,7 @@ def test_a_front_makes_the_models_that_the_hub_has(tmp_path):
 def test_fronts_hold_no_more_pictures_together_than_twice_what_keeps_the_network_busy(hub, fronts, places):
     batcher = hub().batcher
     assert batcher.places == 16
-    assert face_of(batcher, fronts).places == places
+    assert info_of(batcher, fronts).places == places
 
 
 def test_the_networks_memory_is_given_back_when_a_front_asks_for_it(hub, network, monkeypatch):

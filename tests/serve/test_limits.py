@@ -12,19 +12,8 @@ from trtkit.serve.limits import Limits
 from trtkit.serve.negotiate import PROGRESS
 
 from .conftest import alone
+from .hands import Hold
 from .tiny import photo, pixels
-
-
-class Hold:
-    """Keeps the network in its run until released."""
-
-    def __init__(self, network) -> None:
-        self.entered, self.release = threading.Event(), threading.Event()
-        network.before = self
-
-    def __call__(self, arrays) -> None:
-        self.entered.set()
-        assert self.release.wait(30)
 
 
 @pytest.mark.parametrize(("cores", "workers"), [(None, 1), (2, 2), (8, 8), (32, 8)])

@@ -15,7 +15,7 @@ from trtkit.export.ready import ready
 from trtkit.many_pictures import for_many_pictures
 from trtkit.report.console import console, remarks
 from trtkit.serve.access import Keys, check_address, read_keys
-from trtkit.serve.fronts.possible import check_processes, possible
+from trtkit.serve.fronts.platform_support import check_processes, possible
 from trtkit.serve.limits import Limits
 from trtkit.serve.opening import Source, open_service
 from trtkit.serve.running import log_to_stderr, run

@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from trtkit.serve.gauges import Gauges
 from trtkit.serve.refusal import Refused
-from trtkit.serve.tally import Tallies
 
 
 class Arrivals:
-    """At most `most` bodies and `most_bytes` bytes of them, as `tallies` count them. Lives in one event loop.
+    """At most `most` bodies and `most_bytes` bytes of them, as `gauges` count them. Lives in one event loop.
 
     A place in the queue is taken by a whole body alone, so clients that send slowly keep nobody out of it; this is what
     bounds them.
     """
 
-    def __init__(self, most: int, most_bytes: int, tallies: Tallies) -> None:
+    def __init__(self, most: int, most_bytes: int, gauges: Gauges) -> None:
         self.most, self.most_bytes = most, most_bytes
-        self._bodies, self.held = tallies.bodies, tallies.body_bytes
+        self._bodies, self.held = gauges.bodies, gauges.body_bytes
 
     @property
     def count(self) -> int:
-        return self._bodies.whole
+        return self._bodies.total
 
     @property
     def bytes(self) -> int:
-        return self.held.whole
+        return self.held.total
 
     @contextmanager
     def one(self) -> Iterator[Arrival]:

@@ -11,7 +11,7 @@ from trtkit.serve.gpu_memory import gpu_memory
 from trtkit.serve.names import network_name
 from trtkit.serve.network import Network
 from trtkit.serve.service import Service
-from trtkit.serve.whole import Whole
+from trtkit.serve.totals import Totals
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -39,8 +39,8 @@ _TRITON: dict[str, tuple[str, Callable[[Network], int]]] = {
 class Collector:
     """Reads the counts when Prometheus asks; nothing is counted twice."""
 
-    def __init__(self, service: Service, whole: Whole) -> None:
-        self._service, self._whole = service, whole
+    def __init__(self, service: Service, totals: Totals) -> None:
+        self._service, self._totals = service, totals
 
     def collect(self) -> Iterator[Any]:
         core = need("prometheus_client.core", "/metrics")
@@ -62,7 +62,7 @@ class Collector:
             used.add_metric([str(number)], taken)
             total.add_metric([str(number)], whole)
         yield from (used, total)
-        for name, amount in (self._whole.process or {}).items():
+        for name, amount in (self._totals.process or {}).items():
             figure = core.CounterMetricFamily if name.endswith("_total") else core.GaugeMetricFamily
             yield figure(name, "Of all processes of the server together", value=amount)
 
@@ -90,10 +90,10 @@ class Collector:
         under_way = core.GaugeMetricFamily("trtkit_requests_under_way", "Requests accepted and not answered")
         under_way.add_metric([], self._service.under_way)
         answers = core.CounterMetricFamily("trtkit_answers", "Answers by route and status", labels=["route", "status"])
-        for (route, status), count in self._whole.answers.items():
+        for (route, status), count in self._totals.answers.items():
             answers.add_metric([route, str(status)], count)
         stages = core.SummaryMetricFamily("trtkit_stage_seconds", "Seconds of a stage", labels=["model", "stage"])
-        for (model, stage), (count, seconds) in self._whole.stages.items():
+        for (model, stage), (count, seconds) in self._totals.stages.items():
             stages.add_metric([model, stage], count, seconds)
         yield from (under_way, answers, stages)
 
@@ -102,9 +102,9 @@ async def metrics(request: Request) -> Response:
     client = need("prometheus_client", "/metrics")
     registry = client.CollectorRegistry()
     service: Service = request.app.state.service
-    whole = await service.whole(request.app.state.gate.counts)
-    registry.register(_Described(Collector(service, whole)))
-    if whole.process is None:
+    totals = await service.totals(request.app.state.gate.counts)
+    registry.register(_Described(Collector(service, totals)))
+    if totals.process is None:
         client.ProcessCollector(registry=registry)
     return answer(client.generate_latest(registry), client.CONTENT_TYPE_LATEST)
 

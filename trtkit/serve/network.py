@@ -1,4 +1,4 @@
-"""What stands before a network in a server: its batcher, or in a front process the stand-in for it."""
+"""What stands before a network in a server: its batcher, or in a front process the proxy for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from trtkit.serve.ticket import Ticket
 
 
-class Fuse(Protocol):
+class BreakerState(Protocol):
     """What is asked of a breaker."""
 
     @property
@@ -24,7 +24,7 @@ class Fuse(Protocol):
 class Network(Backend, Protocol):
     """A network to which requests are announced, and whose runs they share. Safe to call from any thread.
 
-    In a front process `breaker`, `counts` and `depth` are as the hub said them last: see Service.whole.
+    In a front process `breaker`, `counts` and `depth` are as the hub said them last: see Service.totals.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Network(Backend, Protocol):
     counts: NetworkCounts
 
     @property
-    def breaker(self) -> Fuse: ...
+    def breaker(self) -> BreakerState: ...
 
     @property
     def places(self) -> int:

@@ -18,13 +18,13 @@ from trtkit.models.pipeline import Pipeline, StageClock, Watcher
 from trtkit.models.served import in_a_request
 from trtkit.models.spec import Model
 from trtkit.serve.arrivals import Arrivals
+from trtkit.serve.gauges import Gauges
 from trtkit.serve.limits import Limits
 from trtkit.serve.network import Network
 from trtkit.serve.refusal import Gone, Refused
-from trtkit.serve.tally import Tallies
 from trtkit.serve.ticket import Ticket
+from trtkit.serve.totals import Answers, Hub, Totals
 from trtkit.serve.way import Result, Way
-from trtkit.serve.whole import Answers, Hub, Whole
 
 log = logging.getLogger("trtkit.serve")
 
@@ -101,15 +101,15 @@ class Service:
     """Admission, the host pool, and the pipelines' three steps. Lives in one event loop."""
 
     def __init__(
-        self, models: Mapping[str, Served], limits: Limits, tallies: Tallies | None = None, hub: Hub | None = None
+        self, models: Mapping[str, Served], limits: Limits, gauges: Gauges | None = None, hub: Hub | None = None
     ) -> None:
-        """`tallies` and `hub` are those of a server of several processes."""
+        """`gauges` and `hub` are those of a server of several processes."""
         self.models = dict(models)
         self.limits = limits
-        self._tallies = tallies or Tallies()
+        self._gauges = gauges or Gauges()
         self._hub = hub
         self.arrivals = Arrivals(
-            _ARRIVING * limits.queue, max(1, limits.queue // _ARRIVING) * limits.upload, self._tallies
+            _ARRIVING * limits.queue, max(1, limits.queue // _ARRIVING) * limits.upload, self._gauges
         )
         self.draining = False
         self.stage_seconds: dict[tuple[str, str], tuple[int, float]] = {}
@@ -146,7 +146,7 @@ class Service:
         """Take a place of the queue for `ticket`, which gives it back by `leave`. Raises Refused: 429 when all are
         taken, 503 when the server shuts down."""
         self._check_open()
-        if not self._tallies.under_way.add_below(self.limits.queue):
+        if not self._gauges.under_way.add_below(self.limits.queue):
             raise self._full()
 
     def _check_room(self) -> None:
@@ -164,11 +164,11 @@ class Service:
     @property
     def under_way(self) -> int:
         """Requests of the whole server that have a place in the queue."""
-        return self._tallies.under_way.whole
+        return self._gauges.under_way.total
 
     def leave(self, ticket: Ticket) -> None:
         ticket.withdraw()
-        self._tallies.under_way.add(-1)
+        self._gauges.under_way.add(-1)
 
     def _wait(self) -> float:
         """Seconds after which a place is probably free: a share of the time limit."""
@@ -281,11 +281,11 @@ class Service:
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    async def whole(self, answers: Answers) -> Whole:
+    async def totals(self, answers: Answers) -> Totals:
         """What the server has done so far, all of it; `answers` are this process's own. Raises Refused (503)."""
         if self._hub is not None:
-            return await self._hub.whole()
-        return Whole(dict(answers), dict(self.stage_seconds))
+            return await self._hub.totals()
+        return Totals(dict(answers), dict(self.stage_seconds))
 
     async def refresh(self) -> None:
         """Bring what the networks say of themselves up to date. Raises Refused (503)."""

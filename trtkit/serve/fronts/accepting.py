@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from trtkit.optional import need
-from trtkit.serve.fronts.board import BoardTally
+from trtkit.serve.fronts.shared_gauges import SharedGauge
 
 log = logging.getLogger("trtkit.serve")
 
@@ -33,7 +33,7 @@ _SAID_SECONDS = 10.0
 """Until that is said again: a log of nothing else hides why."""
 
 
-def make_server(settings: Any, listening: socket.socket, clients: BoardTally, ready: Callable[[], None]) -> Any:
+def make_server(settings: Any, listening: socket.socket, clients: SharedGauge, ready: Callable[[], None]) -> Any:
     """A uvicorn.Server to be run with no sockets of its own; `ready` is called once it takes connections, and its
     `drain`, from any thread, ends it as SIGTERM would. `clients` are the connections of this process."""
     base: Any = need("uvicorn", "trtkit serve").Server
@@ -97,13 +97,13 @@ def make_server(settings: Any, listening: socket.socket, clients: BoardTally, re
     return Server(settings)
 
 
-def _wait_turn(clients: BoardTally) -> None:
+def _wait_turn(clients: SharedGauge) -> None:
     until = time.monotonic() + _TURN_SECONDS
     while clients.excess > 0 and time.monotonic() < until:
         time.sleep(_LOOK_SECONDS)
 
 
-def _counted(base: Any, clients: BoardTally) -> Any:
+def _counted(base: Any, clients: SharedGauge) -> Any:
     """A uvicorn connection that is counted off when it ends."""
 
     class Connection(base):  # type: ignore[misc]  # uvicorn is only known at run time

@@ -1,4 +1,4 @@
-"""A front process: the HTTP server and the host work, with stand-ins in the place of the networks."""
+"""A front process: the HTTP server and the host work, with proxies in the place of the networks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ from trtkit.many_pictures import for_many_pictures
 from trtkit.serve.access import Keys
 from trtkit.serve.app import make_app
 from trtkit.serve.fronts.accepting import make_server
-from trtkit.serve.fronts.board import BODIES, BODY_BYTES, CONNECTIONS, NETWORKS, UNDER_WAY, Board, BoardTally
 from trtkit.serve.fronts.channel import Channel, Message
 from trtkit.serve.fronts.link import Link
-from trtkit.serve.fronts.stand_in import StandIn
+from trtkit.serve.fronts.remote_network import RemoteNetwork
+from trtkit.serve.fronts.shared_gauges import (
+    BODIES,
+    BODY_BYTES,
+    CONNECTIONS,
+    NETWORKS,
+    UNDER_WAY,
+    SharedGauge,
+    SharedGauges,
+)
 from trtkit.serve.fronts.start import Start
+from trtkit.serve.gauges import Gauges
 from trtkit.serve.running import log_to_stderr, settings_of
 from trtkit.serve.service import Served, Service
-from trtkit.serve.tally import Tallies
 
 
 def main(descriptor: int) -> None:
@@ -50,9 +58,9 @@ def main(descriptor: int) -> None:
 
 def _serve(start: Start, row: int, channel: Channel) -> None:
     settings = start.settings
-    board = Board(start.fronts, NETWORKS + start.network_count, channel.descriptor())
+    shared = SharedGauges(start.fronts, NETWORKS + start.network_count, channel.descriptor())
     listening = socket.socket(fileno=channel.descriptor())
-    tallies = Tallies(*(BoardTally(board, row, column) for column in (UNDER_WAY, BODIES, BODY_BYTES)))
+    gauges = Gauges(*(SharedGauge(shared, row, column) for column in (UNDER_WAY, BODIES, BODY_BYTES)))
 
     def own() -> Any:
         return dict(gate.counts), dict(service.stage_seconds)
@@ -60,19 +68,19 @@ def _serve(start: Start, row: int, channel: Channel) -> None:
     # Without the hub nothing can be answered any more, and nobody is there to be told.
     link = Link(channel, start.network_count, own, drain=lambda: server.drain(), lost=lambda: os._exit(1))
     models: dict[str, Served] = {}
-    stand_ins: dict[int, StandIn] = {}
+    remotes: dict[int, RemoteNetwork] = {}
     for name, recipe in start.models.items():
         networks = {
-            network: StandIn(number, face, link, BoardTally(board, row, NETWORKS + number))
-            for network, (number, face) in start.networks[name].items()
+            network: RemoteNetwork(number, info, link, SharedGauge(shared, row, NETWORKS + number))
+            for network, (number, info) in start.networks[name].items()
         }
-        stand_ins |= {start.networks[name][network][0]: stand_in for network, stand_in in networks.items()}
+        remotes |= {start.networks[name][network][0]: remote for network, remote in networks.items()}
         model = recipe.make()
         models[name] = Served(model, networks, settings.limits.megapixels, (), start.bounds[name])
         models[name].pipeline({})  # now, and no client waits for it
-    service = Service(models, settings.limits, tallies, link)
+    service = Service(models, settings.limits, gauges, link)
     gate = make_app(service, Keys(list(settings.keys), start.secret), settings.cors)
-    connections = BoardTally(board, row, CONNECTIONS)
+    connections = SharedGauge(shared, row, CONNECTIONS)
     server = make_server(settings_of(gate, settings.limits), listening, connections, lambda: link.say("listening"))
-    link.start([stand_ins[number] for number in sorted(stand_ins)])
+    link.start([remotes[number] for number in sorted(remotes)])
     server.run(sockets=[])

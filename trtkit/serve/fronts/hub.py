@@ -19,12 +19,12 @@ from typing import Any
 
 from trtkit.errors import CheckFailed
 from trtkit.serve.batcher import Batcher
-from trtkit.serve.fronts.board import NETWORKS, Board
-from trtkit.serve.fronts.census import Census, Counted, plain
+from trtkit.serve.fronts.aggregation import Aggregation, Counted, plain
 from trtkit.serve.fronts.channel import Channel
-from trtkit.serve.fronts.desk import Desk
-from trtkit.serve.fronts.face import state_of
-from trtkit.serve.fronts.processes import of_processes
+from trtkit.serve.fronts.network_info import state_of
+from trtkit.serve.fronts.process_metrics import of_processes
+from trtkit.serve.fronts.request_handler import RequestHandler
+from trtkit.serve.fronts.shared_gauges import NETWORKS, SharedGauges
 from trtkit.serve.fronts.spawn import spawn
 from trtkit.serve.fronts.start import Start
 
@@ -47,7 +47,7 @@ class _Front:
     row: int
     process: subprocess.Popen[bytes]
     channel: Channel
-    desk: Desk | None = None
+    handler: RequestHandler | None = None
     serves: bool = False
 
 
@@ -61,7 +61,7 @@ class Hub:
         """Raises CheckFailed where they cannot be started."""
         self._numbers = count()
         self._fronts: dict[int, _Front] = {}
-        self._census = Census()
+        self._aggregation = Aggregation()
         self._due: dict[int, float] = {}  # row → when a front is started for it
         self._failed: Counter[int] = Counter()  # row → fronts that ended before they served, since one did
         self._stops = 0
@@ -87,9 +87,9 @@ class Hub:
         self._networks, self._bound = networks, bound
         self._ready: Callable[[], None] | None = ready
         self._start = start
-        self._board = Board.new(start.fronts, len(networks))
+        self._gauges = SharedGauges.new(start.fronts, len(networks))
         for number, network in enumerate(networks):
-            network.expect_also(lambda column=NETWORKS + number: self._board.whole(column))  # type: ignore[misc]
+            network.expect_also(lambda column=NETWORKS + number: self._gauges.total(column))  # type: ignore[misc]
         self._selector = selectors.DefaultSelector()
         with self._signals():
             for front in self._fronts.values():
@@ -117,9 +117,9 @@ class Hub:
         return front
 
     def _begin(self, front: _Front) -> None:
-        front.desk = Desk(self._networks, front.channel, front.process.kill)
+        front.handler = RequestHandler(self._networks, front.channel, front.process.kill)
         self._selector.register(front.channel, selectors.EVENT_READ, front)
-        self._say(front, "start", front.row, pickle.dumps(self._start), descriptor=self._board.descriptor)
+        self._say(front, "start", front.row, pickle.dumps(self._start), descriptor=self._gauges.descriptor)
         self._say(front, "listen", descriptor=self._bound.fileno())
 
     def _say(self, front: _Front, *message: Any, descriptor: int | None = None) -> None:
@@ -157,7 +157,7 @@ class Hub:
 
     def _pause(self) -> float | None:
         """Seconds until something is due by itself."""
-        times = [one for one in (self._census.look(), self._until, *self._due.values()) if one is not None]
+        times = [one for one in (self._aggregation.look(), self._until, *self._due.values()) if one is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _look(self) -> None:
@@ -205,28 +205,28 @@ class Hub:
             self._say(front, "drain")
 
     def _hear(self, front: _Front) -> None:
-        assert front.desk is not None
+        assert front.handler is not None
         messages = front.channel.receive()
         if messages is None:
             self._ended(front)
             return
         for message in messages:
             try:
-                self._take(front, front.desk, *message)
+                self._take(front, front.handler, *message)
             except Exception:
                 log.exception("front process %d said what was not understood", front.process.pid)
                 front.process.kill()
                 return
 
-    def _take(self, front: _Front, desk: Desk, word: str, *content: Any) -> None:
-        if word in desk.words:
-            desk.words[word](*content)
+    def _take(self, front: _Front, handler: RequestHandler, word: str, *content: Any) -> None:
+        if word in handler.words:
+            handler.words[word](*content)
         elif word == "listening":
             self._serves(front)
         elif word == "ask":
             self._ask(front, *content)
         elif word == "told":
-            self._census.told(front.number, *content)
+            self._aggregation.told(front.number, *content)
 
     def _serves(self, front: _Front) -> None:
         front.serves = True
@@ -239,17 +239,17 @@ class Hub:
 
     def _ended(self, front: _Front) -> None:
         """Its connections are lost; everybody else's go on."""
-        assert front.desk is not None
+        assert front.handler is not None
         self._selector.unregister(front.channel)
         del self._fronts[front.number]
-        front.desk.close()
+        front.handler.close()
         try:
             front.process.wait(_OVER_SECONDS)
         except subprocess.TimeoutExpired:
             front.process.kill()
             front.process.wait()
-        self._board.clear(front.row)
-        self._census.leaves(front.number)
+        self._gauges.clear(front.row)
+        self._aggregation.leaves(front.number)
         if self._stops:
             return
         if self._ready is not None:
@@ -275,7 +275,7 @@ class Hub:
             said = plain(counted)
             said["networks"] = [state_of(network) for network in self._networks]
             said["process"] = self._processes()
-            self._say(front, "whole", number, said)
+            self._say(front, "totals", number, said)
 
         def asking(one: _Front) -> Callable[[int], None]:
             def ask(question: int) -> None:
@@ -283,7 +283,7 @@ class Hub:
 
             return ask
 
-        self._census.ask({one.number: asking(one) for one in self._fronts.values() if one.serves}, tell)
+        self._aggregation.ask({one.number: asking(one) for one in self._fronts.values() if one.serves}, tell)
 
 
 def _how(process: subprocess.Popen[bytes]) -> str:

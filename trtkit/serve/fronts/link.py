@@ -16,12 +16,12 @@ import numpy as np
 from trtkit.runtime.backend import Arrays
 from trtkit.serve.fronts.channel import Channel
 from trtkit.serve.fronts.errors import no_memory, unpacked
-from trtkit.serve.fronts.face import State
 from trtkit.serve.fronts.memory import Pool, Segment, after
-from trtkit.serve.fronts.stand_in import Leaving, StandIn
+from trtkit.serve.fronts.network_info import NetworkState
+from trtkit.serve.fronts.remote_network import Leaving, RemoteNetwork
 from trtkit.serve.refusal import Refused
 from trtkit.serve.ticket import Ticket
-from trtkit.serve.whole import Whole
+from trtkit.serve.totals import Totals
 
 log = logging.getLogger("trtkit.serve")
 
@@ -63,10 +63,10 @@ class Link:
         self._asked: dict[int, Future[dict[str, Any]]] = {}
         self._room = [(1.0, 0)] * networks
         """Each network's outputs over its inputs, where they were larger, and the most bytes of them."""
-        self._stand_ins: Sequence[StandIn] = ()
+        self._remotes: Sequence[RemoteNetwork] = ()
 
-    def start(self, stand_ins: Sequence[StandIn]) -> None:
-        self._stand_ins = stand_ins
+    def start(self, remotes: Sequence[RemoteNetwork]) -> None:
+        self._remotes = remotes
         threading.Thread(target=self._listen, name="trtkit-hub", daemon=True).start()
 
     def say(self, word: str) -> None:
@@ -119,10 +119,10 @@ class Link:
         self._pool.trim()
         self._channel.send(("trim", network))
 
-    async def whole(self) -> Whole:
-        """As Hub.whole has it: see trtkit.serve.whole."""
+    async def totals(self) -> Totals:
+        """As Hub.totals has it: see trtkit.serve.totals."""
         said = await self._answer("ask")
-        return Whole(said["answers"], said["stages"], said["process"])
+        return Totals(said["answers"], said["stages"], said["process"])
 
     async def refresh(self) -> None:
         """As Hub.refresh has it."""
@@ -138,8 +138,8 @@ class Link:
             raise Refused(503, "the server's own hub does not answer; try again", 1) from None
         finally:
             self._asked.pop(number, None)
-        for stand_in, state in zip(self._stand_ins, said["networks"], strict=True):
-            stand_in.fares(State(**state))
+        for remote, state in zip(self._remotes, said["networks"], strict=True):
+            remote.fares(NetworkState(**state))
         return said
 
     def _listen(self) -> None:
@@ -163,7 +163,7 @@ class Link:
             _settle(run.future, None, unpacked(error))
         elif word == "tell":
             self._channel.send(("told", content[0], self._own()))
-        elif word == "whole":
+        elif word == "totals":
             asked = self._asked.get(content[0])
             if asked is not None:
                 _settle(asked, content[1], None)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from trtkit.serve.batcher import Batcher
-from trtkit.serve.fronts.face import Face, face_of
 from trtkit.serve.fronts.hub import Hub
-from trtkit.serve.fronts.models import recipe
+from trtkit.serve.fronts.model_recipe import recipe
+from trtkit.serve.fronts.network_info import NetworkInfo, info_of
 from trtkit.serve.fronts.start import Settings, Start
 from trtkit.serve.opening import Source
 from trtkit.serve.running import bind, url_of
@@ -64,13 +64,13 @@ def _allow_descriptors() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _numbered(service: Service, fronts: int) -> tuple[list[Batcher], dict[str, dict[str, tuple[int, Face]]]]:
+def _numbered(service: Service, fronts: int) -> tuple[list[Batcher], dict[str, dict[str, tuple[int, NetworkInfo]]]]:
     networks: list[Batcher] = []
-    faces: dict[str, dict[str, tuple[int, Face]]] = {}
+    faces: dict[str, dict[str, tuple[int, NetworkInfo]]] = {}
     for name, served in service.models.items():
         faces[name] = {}
         for title, network in served.networks.items():
             assert isinstance(network, Batcher)
-            faces[name][title] = (len(networks), face_of(network, fronts))
+            faces[name][title] = (len(networks), info_of(network, fronts))
             networks.append(network)
     return networks, faces

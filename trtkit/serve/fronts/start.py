@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trtkit.config import Profile
-from trtkit.serve.fronts.face import Face
-from trtkit.serve.fronts.models import Recipe
+from trtkit.serve.fronts.model_recipe import Recipe
+from trtkit.serve.fronts.network_info import NetworkInfo
 from trtkit.serve.limits import Limits
 
 
@@ -31,7 +31,7 @@ class Start:
     settings: Settings
     secret: bytes
     models: Mapping[str, Recipe]
-    networks: Mapping[str, Mapping[str, tuple[int, Face]]]
+    networks: Mapping[str, Mapping[str, tuple[int, NetworkInfo]]]
     bounds: Mapping[str, Mapping[str, Sequence[Profile]]]
 
     @property

@@ -10,7 +10,7 @@ from trtkit.serve.protocol.catalogue import VERSION, Entry, entries
 from trtkit.serve.protocol.metadata import asked
 from trtkit.serve.refusal import Refused
 from trtkit.serve.service import Service
-from trtkit.serve.whole import Whole
+from trtkit.serve.totals import Totals
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 async def of_all(request: Request) -> Response:
     service: Service = request.app.state.service
-    whole = await service.whole(request.app.state.gate.counts)
-    return json_answer({"model_stats": [_of(entry, whole) for entry in entries(service)]})
+    totals = await service.totals(request.app.state.gate.counts)
+    return json_answer({"model_stats": [_of(entry, totals) for entry in entries(service)]})
 
 
 async def of_one(request: Request) -> Response:
@@ -29,12 +29,12 @@ async def of_one(request: Request) -> Response:
         entry = asked(request)
     except Refused as error:
         raise Refused(400, str(error)) from None
-    whole = await request.app.state.service.whole(request.app.state.gate.counts)
-    return json_answer({"model_stats": [_of(entry, whole)]})
+    totals = await request.app.state.service.totals(request.app.state.gate.counts)
+    return json_answer({"model_stats": [_of(entry, totals)]})
 
 
-def _of(entry: Entry, whole: Whole) -> dict[str, Any]:
-    counts = _of_network(entry.batcher) if entry.batcher else _of_pipeline(entry, whole)
+def _of(entry: Entry, totals: Totals) -> dict[str, Any]:
+    counts = _of_network(entry.batcher) if entry.batcher else _of_pipeline(entry, totals)
     return {"name": entry.name, "version": VERSION, **counts}
 
 
@@ -62,9 +62,9 @@ def _of_network(batcher: Network) -> dict[str, Any]:
         }
 
 
-def _of_pipeline(entry: Entry, whole: Whole) -> dict[str, Any]:
+def _of_pipeline(entry: Entry, totals: Totals) -> dict[str, Any]:
     """Pictures that were answered; all their stages together are what Triton calls the compute."""
-    stages = {stage: spent for (model, stage), spent in whole.stages.items() if model == entry.served.model.name}
+    stages = {stage: spent for (model, stage), spent in totals.stages.items() if model == entry.served.model.name}
     done = stages.get("encode", (0, 0.0))[0]
     nanoseconds = int(sum(seconds for _, seconds in stages.values()) * 1e9)
     nothing = _spent(0, 0)

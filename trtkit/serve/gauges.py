@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 
-class Tally(Protocol):
+class Gauge(Protocol):
     """How much of something there is."""
 
     @property
-    def whole(self) -> int:
+    def total(self) -> int:
         """In all processes of the server."""
         ...
 
@@ -21,26 +21,26 @@ class Tally(Protocol):
         ...
 
 
-class OwnTally:
+class LocalGauge:
     """Of a server that is one process. Lives in one thread."""
 
     def __init__(self) -> None:
-        self.whole = 0
+        self.total = 0
 
     def add(self, amount: int) -> None:
-        self.whole += amount
+        self.total += amount
 
     def add_below(self, most: int) -> bool:
-        if self.whole >= most:
+        if self.total >= most:
             return False
-        self.whole += 1
+        self.total += 1
         return True
 
 
 @dataclass(frozen=True)
-class Tallies:
+class Gauges:
     """Requests that have a place in the queue; bodies on their way in, and their bytes."""
 
-    under_way: Tally = field(default_factory=OwnTally)
-    bodies: Tally = field(default_factory=OwnTally)
-    body_bytes: Tally = field(default_factory=OwnTally)
+    under_way: Gauge = field(default_factory=LocalGauge)
+    bodies: Gauge = field(default_factory=LocalGauge)
+    body_bytes: Gauge = field(default_factory=LocalGauge)

@@ -11,7 +11,7 @@ _PATIENCE = 2.0
 """Seconds that a front may take to answer; what it said last stands for it then."""
 
 Counted = tuple[dict[tuple[str, int], int], dict[tuple[str, str], tuple[int, float]]]
-"""Answers by route and status, and each stage's pictures and seconds: see trtkit.serve.whole."""
+"""Answers by route and status, and each stage's pictures and seconds: see trtkit.serve.totals."""
 
 
 @dataclass(eq=False)
@@ -21,7 +21,7 @@ class _Question:
     until: float = field(default_factory=lambda: time.monotonic() + _PATIENCE)
 
 
-class Census:
+class Aggregation:
     """Lives in the hub's own thread. Fronts are known by numbers that no other one gets.
 
     A front that was killed is counted on with what it said last, so that nothing ever goes backwards.

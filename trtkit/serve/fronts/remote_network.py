@@ -1,4 +1,4 @@
-"""A network in a front process: it has the face of the hub's batcher, and hands each run on to it."""
+"""A network in a front process: a proxy with the interface of the hub's batcher, and hands each run on to it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 
 from trtkit.runtime.backend import Arrays, check_inputs
 from trtkit.serve.counts import NetworkCounts
-from trtkit.serve.fronts.face import Face, Fuse, State
-from trtkit.serve.tally import Tally
+from trtkit.serve.fronts.network_info import BreakerSnapshot, NetworkInfo, NetworkState
+from trtkit.serve.gauges import Gauge
 from trtkit.serve.ticket import Ticket, current
 
 
 class Runner(Protocol):
-    """The way to the hub, as a stand-in needs it; networks have numbers there."""
+    """The way to the hub, as the proxy needs it; networks have numbers there."""
 
     def run(
         self, network: int, arrays: Mapping[str, np.ndarray], ticket: Ticket | None, leaving: Leaving
@@ -34,21 +34,21 @@ class Leaving(Protocol):
     def __call__(self) -> None: ...
 
 
-class StandIn:
+class RemoteNetwork:
     """Network number `number` of the hub, which is a trtkit.serve.network.Network; `coming` counts this front's
     requests that are on their way to it."""
 
-    def __init__(self, number: int, face: Face, hub: Runner, coming: Tally) -> None:
+    def __init__(self, number: int, info: NetworkInfo, hub: Runner, coming: Gauge) -> None:
         self._number, self._hub, self._coming = number, hub, coming
-        self.title, self.name, self.device = face.title, face.name, face.device
-        self.inputs, self.outputs, self.profiles = face.inputs, face.outputs, face.profiles
-        self.max_batch, self.places = face.max_batch, face.places
-        self.counts, self.breaker, self.depth = NetworkCounts(), Fuse(), 0
+        self.title, self.name, self.device = info.title, info.name, info.device
+        self.inputs, self.outputs, self.profiles = info.inputs, info.outputs, info.profiles
+        self.max_batch, self.places = info.max_batch, info.places
+        self.counts, self.breaker, self.depth = NetworkCounts(), BreakerSnapshot(), 0
         self._lock = threading.Lock()
 
-    def fares(self, state: State) -> None:
+    def fares(self, state: NetworkState) -> None:
         """What the hub says of it now."""
-        self.depth, self.breaker = state.depth, Fuse(state.open, state.reason)
+        self.depth, self.breaker = state.depth, BreakerSnapshot(state.open, state.reason)
         self.counts = NetworkCounts(**state.counts)
 
     def announce(self, ticket: Ticket) -> None:

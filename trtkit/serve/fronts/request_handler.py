@@ -15,14 +15,14 @@ from trtkit.runtime.backend import Arrays
 from trtkit.serve.batcher import Batcher
 from trtkit.serve.fronts.channel import Channel
 from trtkit.serve.fronts.errors import no_memory, packed
-from trtkit.serve.fronts.face import state_of
 from trtkit.serve.fronts.memory import Segment, after, anonymous
+from trtkit.serve.fronts.network_info import state_of
 from trtkit.serve.ticket import Ticket, carried
 
 log = logging.getLogger("trtkit.serve")
 
 
-class Desk:
+class RequestHandler:
     """Takes one front's words in the hub's own thread; answers come from the networks' lanes."""
 
     def __init__(self, networks: Sequence[Batcher], channel: Channel, stuck: Callable[[], None]) -> None:
@@ -64,7 +64,7 @@ class Desk:
 
     def _how(self, question: int) -> None:
         """The networks fare: at once, and without a word of the other fronts."""
-        self._send(("whole", question, {"networks": [state_of(network) for network in self._networks]}))
+        self._send(("totals", question, {"networks": [state_of(network) for network in self._networks]}))
 
     def _gone(self, number: int) -> None:
         ticket = self._tickets.get(number)

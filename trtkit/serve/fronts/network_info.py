@@ -15,7 +15,7 @@ _COUNTED = [field.name for field in fields(NetworkCounts) if field.name != "lock
 
 
 @dataclass(frozen=True)
-class Face:
+class NetworkInfo:
     """What of a network never changes."""
 
     title: str
@@ -28,11 +28,11 @@ class Face:
     places: int
 
 
-def face_of(network: Network, fronts: int) -> Face:
+def info_of(network: Network, fronts: int) -> NetworkInfo:
     """For one of `fronts`. Each holds its share of the pictures that keep the network busy, and as many again, since
     the clients are never spread quite evenly."""
     share = -(-2 * network.places // fronts)
-    return Face(
+    return NetworkInfo(
         network.title,
         network.name,
         network.device,
@@ -45,7 +45,7 @@ def face_of(network: Network, fronts: int) -> Face:
 
 
 @dataclass(frozen=True)
-class Fuse:
+class BreakerSnapshot:
     """A breaker as it was."""
 
     open: bool = False
@@ -53,7 +53,7 @@ class Fuse:
 
 
 @dataclass(frozen=True)
-class State:
+class NetworkState:
     """How a network fares: `counts` are NetworkCounts' fields."""
 
     depth: int
@@ -63,8 +63,8 @@ class State:
 
 
 def state_of(network: Network) -> dict[str, Any]:
-    """A State as a plain dictionary."""
+    """A NetworkState as a plain dictionary."""
     with network.counts.lock:
         counts = {name: getattr(network.counts, name) for name in _COUNTED}
         counts["by_size"] = dict(network.counts.by_size)
-    return asdict(State(network.depth, network.breaker.open, network.breaker.reason, counts))
+    return asdict(NetworkState(network.depth, network.breaker.open, network.breaker.reason, counts))

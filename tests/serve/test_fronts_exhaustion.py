@@ -23,13 +23,13 @@ import pytest
 from trtkit.errors import CheckFailed, Mistake
 from trtkit.serve.fronts import hub as hub_module
 from trtkit.serve.fronts import memory
-from trtkit.serve.fronts.board import CONNECTIONS, Board, BoardTally
 from trtkit.serve.fronts.channel import Channel
-from trtkit.serve.fronts.desk import Desk
 from trtkit.serve.fronts.memory import Pool, Segment, anonymous
+from trtkit.serve.fronts.request_handler import RequestHandler
+from trtkit.serve.fronts.shared_gauges import CONNECTIONS, SharedGauge, SharedGauges
 from trtkit.serve.refusal import Refused
 
-from .test_fronts import hub, image  # noqa: F401  # the fixture
+from .hands import image
 
 
 def none_left() -> OSError:
@@ -47,7 +47,7 @@ def fails_once(real: Callable, error: BaseException) -> Callable:
     return call
 
 
-def test_a_request_for_which_no_memory_can_be_shared_is_refused_and_the_next_is_served(hub, monkeypatch):  # noqa: F811
+def test_a_request_for_which_no_memory_can_be_shared_is_refused_and_the_next_is_served(hub, monkeypatch):
     front = hub().front()
     monkeypatch.setattr(memory, "anonymous", fails_once(anonymous, none_left()))
     with pytest.raises(Refused, match=r"no memory could be shared .*Too many open files.*try again") as said:
@@ -56,10 +56,10 @@ def test_a_request_for_which_no_memory_can_be_shared_is_refused_and_the_next_is_
     assert (front.run(image(3))["alpha"] == 3).all()
 
 
-def test_memory_that_the_hub_cannot_map_costs_the_request_alone(hub, monkeypatch):  # noqa: F811
+def test_memory_that_the_hub_cannot_map_costs_the_request_alone(hub, monkeypatch):
     made = hub()
     front = made.front()
-    monkeypatch.setattr("trtkit.serve.fronts.desk.Segment", fails_once(Segment, none_left()))
+    monkeypatch.setattr("trtkit.serve.fronts.request_handler.Segment", fails_once(Segment, none_left()))
     with pytest.raises(Refused, match="no memory could be shared") as said:
         front.submit(image()).result(20)
     assert said.value.status == 503
@@ -67,25 +67,18 @@ def test_memory_that_the_hub_cannot_map_costs_the_request_alone(hub, monkeypatch
     assert made.said("new") == 2, "the segment that the hub does not have is not used again"
 
 
-def test_an_answer_for_which_the_hub_has_no_memory_is_refused(hub, network, monkeypatch):  # noqa: F811
-    large = {"alpha": np.zeros((1, 100_000), np.uint8)}
-    front = hub().front()
-    front.run(image())
-    monkeypatch.setattr(type(network), "run", lambda self, arrays: large)
-    monkeypatch.setattr("trtkit.serve.fronts.desk.anonymous", fails_once(anonymous, none_left()))
-    with pytest.raises(Refused, match="no memory could be shared") as said:
-        front.submit(image()).result(20)
-    assert said.value.status == 503
-    assert front.submit(image()).result(20)["alpha"].shape == (1, 100_000)
-
-
-def test_an_answer_that_a_front_cannot_take_ends_its_request(hub, network, monkeypatch):  # noqa: F811
+@pytest.mark.parametrize(
+    ("place", "works"),
+    [("request_handler.anonymous", anonymous), ("link.Segment", Segment)],
+    ids=["the hub has no memory for it", "the front cannot map it"],
+)
+def test_an_answer_that_cannot_be_shared_ends_its_request(hub, network, monkeypatch, place, works):
     """Else its place in the queue is lost for ever."""
     large = {"alpha": np.zeros((1, 100_000), np.uint8)}
     front = hub().front()
     front.run(image())
     monkeypatch.setattr(type(network), "run", lambda self, arrays: large)
-    monkeypatch.setattr("trtkit.serve.fronts.link.Segment", fails_once(Segment, none_left()))
+    monkeypatch.setattr(f"trtkit.serve.fronts.{place}", fails_once(works, none_left()))
     with pytest.raises(Refused, match="no memory could be shared") as said:
         front.submit(image()).result(20)
     assert said.value.status == 503
@@ -193,7 +186,7 @@ def test_channels_work_with_descriptors_of_any_number():
     high.close()
 
 
-def test_readiness_asks_the_hub_alone(hub):  # noqa: F811
+def test_readiness_asks_the_hub_alone(hub):
     """A front that is slow to say what it counted must not make a supervisor end the server."""
     import asyncio
 
@@ -306,7 +299,7 @@ def test_the_hub_may_have_the_descriptors_that_its_user_may_have(monkeypatch):
     assert allowed == [(4096, 4096), (1 << 16, 1 << 30), (1 << 16, resource.RLIM_INFINITY)]
 
 
-def test_a_small_request_with_a_large_answer_does_not_make_the_next_ones_ask_for_too_much(hub, network, monkeypatch):  # noqa: F811
+def test_a_small_request_with_a_large_answer_does_not_make_the_next_ones_ask_for_too_much(hub, network, monkeypatch):
     """An answer of one size whatever came: what it was over the inputs says nothing of a large input."""
     answer = {"alpha": np.zeros((1, 1 << 20), np.uint8)}
     monkeypatch.setattr(type(network), "run", lambda self, arrays: answer)
@@ -323,17 +316,17 @@ def test_a_front_that_is_ended_for_not_reading_is_said_so(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("trtkit.serve"), "propagate", True)
     ours, theirs = Channel.pair(0.05)
     ended: list[bool] = []
-    desk = Desk([], ours, lambda: ended.append(True))
+    handler = RequestHandler([], ours, lambda: ended.append(True))
     with theirs:
         while not ended:
-            desk.words["how"](1)
+            handler.words["how"](1)
     assert [record.getMessage() for record in caplog.records] == [
         "a front process has not read what it was sent, and is ended"
     ]
-    desk.words["how"](1)
+    handler.words["how"](1)
     assert len(ended) == 2
     assert len(caplog.records) == 1, "it has ended by itself then"
-    desk.close()
+    handler.close()
 
 
 def test_figures_of_the_processes_that_cannot_be_had_end_nothing(monkeypatch):
@@ -347,7 +340,7 @@ def test_figures_of_the_processes_that_cannot_be_had_end_nothing(monkeypatch):
     made._ask(hub_module._Front(1, 0, SimpleNamespace(pid=1), ours), 7)  # type: ignore[arg-type]
     made._pause()
     other = Channel(theirs)
-    assert other.receive() == [("whole", 7, {"answers": {}, "stages": {}, "networks": [], "process": {}})]
+    assert other.receive() == [("totals", 7, {"answers": {}, "stages": {}, "networks": [], "process": {}})]
     other.close()
     ours.close()
 
@@ -388,12 +381,12 @@ def test_connections_that_cannot_be_taken_are_said_once_in_a_while(caplog, monke
 
     monkeypatch.setattr(accepting, "_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(logging.getLogger("trtkit.serve"), "propagate", True)
-    listening, board = Listening(), Board.new(1, 0)
+    listening, gauges = Listening(), SharedGauges.new(1, 0)
     settings = uvicorn.Config(lambda: None)
-    server = accepting.make_server(settings, listening, BoardTally(board, 0, CONNECTIONS), lambda: None)  # type: ignore[arg-type]
+    server = accepting.make_server(settings, listening, SharedGauge(gauges, 0, CONNECTIONS), lambda: None)  # type: ignore[arg-type]
     server._accept()
     assert listening.tries == 6
     assert [one.getMessage() for one in caplog.records] == [
         "connections cannot be taken: [Errno 24] Too many open files"
     ]
-    board.close()
+    gauges.close()

@@ -14,7 +14,7 @@ UNDER_WAY, BODIES, BODY_BYTES, CONNECTIONS, NETWORKS = range(5)
 """The columns; from NETWORKS on, how many requests are on their way to each network."""
 
 
-class Board:
+class SharedGauges:
     """`fronts` numbers in each of `columns` columns, in shared memory, all 0 at first."""
 
     def __init__(self, fronts: int, columns: int, descriptor: int) -> None:
@@ -26,11 +26,11 @@ class Board:
         self._numbers = memoryview(mmap.mmap(descriptor, fronts * columns * _BYTES)).cast("q")
 
     @classmethod
-    def new(cls, fronts: int, networks: int) -> Board:
+    def new(cls, fronts: int, networks: int) -> SharedGauges:
         columns = NETWORKS + networks
         return cls(fronts, columns, anonymous(fronts * columns * _BYTES))
 
-    def whole(self, column: int) -> int:
+    def total(self, column: int) -> int:
         first = column * self._fronts
         return sum(self._numbers[first : first + self._fronts])
 
@@ -53,7 +53,7 @@ class Board:
         """One more unless all fronts have `most` together. A process that dies in the middle leaves no lock behind."""
         fcntl.lockf(self.descriptor, fcntl.LOCK_EX)
         try:
-            if self.whole(column) >= most:
+            if self.total(column) >= most:
                 return False
             self.add(front, column, 1)
             return True
@@ -64,23 +64,23 @@ class Board:
         os.close(self.descriptor)
 
 
-class BoardTally:
-    """A front's own number of a column: see Tally."""
+class SharedGauge:
+    """A front's own number of a column: see Gauge."""
 
-    def __init__(self, board: Board, front: int, column: int) -> None:
-        self._board, self._front, self._column = board, front, column
+    def __init__(self, gauges: SharedGauges, front: int, column: int) -> None:
+        self._gauges, self._front, self._column = gauges, front, column
 
     @property
     def excess(self) -> int:
         """How much more it has than the front that has least."""
-        return self._board.excess(self._column, self._front)
+        return self._gauges.excess(self._column, self._front)
 
     @property
-    def whole(self) -> int:
-        return self._board.whole(self._column)
+    def total(self) -> int:
+        return self._gauges.total(self._column)
 
     def add(self, amount: int) -> None:
-        self._board.add(self._front, self._column, amount)
+        self._gauges.add(self._front, self._column, amount)
 
     def add_below(self, most: int) -> bool:
-        return self._board.add_below(self._front, self._column, most)
+        return self._gauges.add_below(self._front, self._column, most)

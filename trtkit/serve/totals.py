@@ -14,7 +14,7 @@ Stages = Mapping[tuple[str, str], tuple[int, float]]
 
 
 @dataclass(frozen=True)
-class Whole:
+class Totals:
     """`process`: Prometheus' process_… figures of all processes together; None where there is only this one."""
 
     answers: Answers
@@ -25,7 +25,7 @@ class Whole:
 class Hub(Protocol):
     """Who knows the whole of a server of several processes."""
 
-    async def whole(self) -> Whole:
+    async def totals(self) -> Totals:
         """As it is now; what the networks say of themselves is brought up to date, too. Raises Refused (503)."""
         ...
 
