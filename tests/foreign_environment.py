@@ -64,6 +64,7 @@ ENVIRONMENTS = {
             # What trtkit's runtime needs. With NumPy 2 the Python backend of tritonserver 2.51 returns empty tensors
             # (python_backend #384, mended in a later release).
             "numpy==1.26.4" if NUMPY_1 else "numpy==2.3.5",
+            "isal==1.8.0",
             "onnxruntime==1.23.2",
             "opencv-python-headless==4.11.0.86",
             "pillow==12.0.0",

@@ -20,7 +20,8 @@ from trtkit.runtime.select import GPU_BACKENDS
 _PACKAGES = {
     "numpy": "arrays",
     "onnx": "reads and writes networks",
-    "opencv-python-headless": "decodes, resizes and encodes pictures",
+    "opencv-python-headless": "decodes, resizes and composes pictures",
+    "isal": "writes PNG files",
     "pillow": "reads pictures of every kind",
     "onnxruntime": "runs networks on the CPU; onnxruntime-gpu does so, too",
     "onnxruntime-gpu": "runs networks on an NVIDIA GPU, in the place of onnxruntime",

@@ -12,19 +12,9 @@ from PIL import Image
 
 from trtkit.errors import Mistake
 from trtkit.files import write_whole
+from trtkit.models.imaging.png import png
 
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg")
-
-_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
-_PNG_GREY, _PNG_COLOUR = _PNG, _PNG
-if hasattr(cv2, "IMWRITE_PNG_FILTER"):
-    # Level 1, run lengths alone, one fixed filter. Against level 1's search for repeats behind filter UP, in time and
-    # size: AVG 0.77 to 0.98 and 0.85 to 0.99 for cut-outs of 0.1 to 3 megapixels, 1.03 and 1.01 for one of 12 with a
-    # sensor's noise; UP 0.88 to 0.93 and 0.72 to 0.75 for mattes. For a cut-out, against AVG: libpng's trial of all
-    # five on every row 1.7 and 0.93, no filter 0.8 and 1.7 to 2, Pillow's default 6 to 7 times the time and 0.88.
-    _PNG = [*_PNG, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-    _PNG_GREY = [*_PNG, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
-    _PNG_COLOUR = [*_PNG, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
 
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92]
 _WEBP = {"quality": 90, "method": 0}
@@ -62,7 +52,7 @@ def encode(image: NDArray[np.uint8], suffix: str, name: str = "") -> bytes:
         stream = io.BytesIO()
         Image.fromarray(image).save(stream, "WEBP", **_WEBP)
         return stream.getvalue()
-    return _opencv(image, ".png" if kind == ".png" else ".jpg")
+    return png(image) if kind == ".png" else _jpeg(image)
 
 
 def check_suffix(suffix: str, name: str) -> None:
@@ -82,16 +72,12 @@ def write(path: Path, image: NDArray[np.uint8]) -> None:
     write_whole(path, encode(image, path.suffix, str(path)))
 
 
-def _opencv(image: NDArray[np.uint8], suffix: str) -> bytes:
+def _jpeg(image: NDArray[np.uint8]) -> bytes:
     ordered = image
     if image.ndim == 3:
         ordered = np.empty_like(image, order="C")
-        cv2.cvtColor(image, _TO_BGR[image.shape[2]], dst=ordered)
-    png = _PNG_GREY if image.ndim == 2 else _PNG_COLOUR
-    done, content = cv2.imencode(suffix, ordered, png if suffix == ".png" else _JPEG)
+        cv2.cvtColor(image, cv2.COLOR_RGB2BGR, dst=ordered)
+    done, content = cv2.imencode(".jpg", ordered, _JPEG)
     if not done:
-        raise RuntimeError(f"OpenCV refused to encode {image.shape} as {suffix}")
+        raise RuntimeError(f"OpenCV refused to encode {image.shape} as a JPEG")
     return content.tobytes()
-
-
-_TO_BGR = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
