@@ -3,7 +3,8 @@
 #   tests/gpu/run_all.sh [OUT]        figures and logs go to OUT (default: build/gpu)
 # Needs: pip install -e '.[cuda,serve]' pytest; torch for its tests and as a peer; compute-sanitizer from the CUDA toolkit.
 # LARGE=FOLDER: soak and bench the networks whose NETWORK.skeleton.onnx lie there, on random weights (random_weights.py),
-# in place of the one in the package. REQUESTS, SOAK_SECONDS, ROUNDS and EACH make it shorter.
+# in place of the one in the package. REQUESTS, SOAK_SECONDS, ROUNDS, EACH and PEERS=--no-peers make it shorter;
+# STEPS='tests serve' leaves out all but these of its steps: tests soak bench-cv_unet bench-dct_net soak-large int8 serve memcheck initcheck.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:-build/gpu}
@@ -13,13 +14,14 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 failed=0
 step() { # step NAME COMMAND...
   local name=$1; shift
+  if [ -n "${STEPS:-}" ] && [[ " $STEPS " != *" $name "* ]]; then return; fi
   echo "== $name ($SECONDS s so far)"
   if ! "$@" 2>&1 | tee "$out/$name.log" | tail -n "${LINES_SHOWN:-25}"; then failed=1; echo "== $name FAILED"; fi
 }
 bench() { # bench NETWORK OPTIONS...
   local network=$1; shift
   step "bench-$network" env -C "$work" PYTHONPATH="$here:${PYTHONPATH:-}" python3 -m trtkit.cli bench run "$network" --backend cuda --batch 1 --batch 8 \
-    --rounds "${ROUNDS:-8}" --each "${EACH:-16}" --json "$out/bench-$network.json" --chart "$out/bench-$network.png" "$@"
+    --rounds "${ROUNDS:-8}" --each "${EACH:-16}" ${PEERS:-} --json "$out/bench-$network.json" --chart "$out/bench-$network.png" "$@"
 }
 soak() { # soak NAME OPTIONS...
   local name=$1; shift

@@ -3,7 +3,7 @@
 #   tests/gpu/serve.sh [OUT [OPTION …]]    figures, charts and logs go to OUT (default: build/gpu); options of
 #                                          `trtkit bench serve` stand in place of what is said here
 # Needs: pip install -e '.[cuda,serve]' scikit-image. Backend cuda, the embedded cv_unet as it is in the package.
-# On 16 cores or more the servers have twelve processes for the host work, but at 1024.
+# On 16 cores or more the servers have processes for the host work, three for eight cores, but at 1024.
 #   serve-1024:      the network is most of the work (canvas 1024, small photographs, the matte alone), so that the gain
 #                    from batching can be compared with the backend's own;
 #   serve-512-alpha: the canvas that requests get by default, small photographs, the matte alone: how many requests a second
@@ -19,7 +19,7 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 failed=0
 common=(cv_unet --backend cuda --artifacts "$work/none" --weights embedded --rounds 3 --lone 15
   --clients 48 --requests 2000 --seconds 0.5)
-fronts=(); if (($(nproc) >= 16)); then fronts=(--processes 12); fi
+fronts=(); if (($(nproc) >= 16)); then fronts=(--processes $(($(nproc) * 3 / 8))); fi
 bench() { # bench NAME OPTIONS...
   local name=$1 limit=$((170 - SECONDS)); shift
   if ((limit < 12)); then echo "== $name is left out: $SECONDS s have passed"; failed=1; return; fi
