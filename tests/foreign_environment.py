@@ -31,6 +31,8 @@ class Contents:
 
 ENVIRONMENTS = {
     "tensorflow": Contents(("tensorflow-cpu==2.21.0", "tf2onnx==1.17.0", "onnx==1.23.2")),
+    # NVIDIA's run-time compiler and its bindings: it needs no GPU.
+    "nvrtc": Contents(("cuda-bindings==13.5.0", "nvidia-cuda-nvrtc==13.5.37")),
     # The upstream packages whose classes serve as oracles; their dependencies are the testing environment's own.
     "hrn-upstream": Contents(
         without_dependencies=(

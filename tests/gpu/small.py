@@ -1,14 +1,21 @@
-"""A short run of everything on the toy network, for compute-sanitizer: python -m tests.gpu.small"""
+"""A short run of everything on small networks, one of them fused, for compute-sanitizer: python -m tests.gpu.small"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from tests.runtime.fused.networks import guided, two_levels
 from tests.runtime.test_on_gpu import open_toy, picture
 
 
 def main() -> None:
-    with open_toy(slots=2) as backend:
+    for content in (None, two_levels().SerializeToString(), guided().SerializeToString()):
+        run(content)
+    print("small: done")
+
+
+def run(content: bytes | None) -> None:
+    with open_toy(slots=2, content=content) as backend:
         for n in (1, 2, 8):
             for _ in range(3):
                 backend.run(picture(n, 32))
@@ -17,7 +24,6 @@ def main() -> None:
             lease.inputs["image"][...] = picture(2, 32)["image"]
             assert np.array_equal(lease.run()["map"], views["map"])
         del views
-    print("small: done")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ import pytest
 from trtkit.errors import CheckFailed
 from trtkit.runtime.cpu import CpuBackend
 from trtkit.runtime.cuda_api import DeviceTooSmall
+from trtkit.runtime.fused.program import FusedProgram
 from trtkit.runtime.gpu import GpuBackend
 
-from .test_ort_form import two_levels
+from .fused.networks import guided, two_levels
 from .toy_network import PROFILES, toy_network
 
 pytestmark = pytest.mark.gpu
@@ -67,13 +68,15 @@ def test_it_gives_what_the_cpu_gives(toy):
     assert toy.notes == []
 
 
-def test_the_quick_form_gives_what_the_exported_one_gives_at_every_shape_again_and_again():
-    content = two_levels(half=True).SerializeToString()
+@pytest.mark.parametrize("network", [two_levels, guided])
+def test_a_fused_network_gives_what_the_exported_one_gives_at_every_shape_again_and_again(network):
+    content = network().SerializeToString()
     kinds = [(n, side) for n in (8, 1, 3, 5) for side in (64, 32, 48)]
     found: dict[tuple, np.ndarray] = {}
     with open_toy(content=content, quick=False, graphs=False) as plain:
         expected = {kind: plain.run(picture(*kind))["map"] for kind in kinds}
-    with open_toy(content=content, multiple_of=4) as quick:
+    with open_toy(content=content) as quick:
+        assert isinstance(quick._engine._program, FusedProgram)
         for _ in range(4):  # what other shapes make or drop must not disturb a graph
             for kind in kinds:
                 again = quick.run(picture(*kind))["map"]
@@ -88,7 +91,7 @@ def test_graphs_of_more_shapes_than_are_kept_come_and_go(toy):
     """Their memory goes with them: after the second round the third takes nothing more."""
     from trtkit.runtime.ort_cuda import MOST_SHAPES
 
-    content = two_levels(half=True).SerializeToString()
+    content = two_levels().SerializeToString()
     with open_toy(slots=1, content=content) as backend:
         free = []
         for _ in range(3):
@@ -152,6 +155,26 @@ def test_a_lease_runs_in_place(toy):
             assert np.array_equal(lease.run()["map"], expected)
 
 
+def test_small_requests_travel_in_a_graph_and_large_ones_by_the_copy_engines(monkeypatch):
+    from trtkit.runtime import ort_cuda
+
+    content = two_levels().SerializeToString()
+    found = {}
+    usual = ort_cuda.MOST_CARRIED
+    for most in (usual, 0):
+        monkeypatch.setattr(ort_cuda, "MOST_CARRIED", most)
+        with open_toy(slots=1, content=content) as backend:
+            for n in (1, 3):
+                for _ in range(4):
+                    backend.run(picture(n, 37))
+                found[most, n] = backend.run(picture(n, 37, seed=1))["map"]
+            graphs = [(each.graph, each.round_trip) for each in backend._engine._bound[0].values()]
+            assert [(run is not None, trip is not None) for run, trip in graphs] == [(True, most > 0)] * 2
+    for n in (1, 3):
+        assert np.array_equal(found[usual, n], found[0, n])
+        assert found[0, n].std() > 5
+
+
 def test_memory_is_flat_and_comes_back(toy):
     before = free_bytes()
     backend = open_toy(slots=2)
@@ -176,6 +199,22 @@ def test_too_large_a_plan_is_a_sentence_and_the_process_goes_on(toy):
     before = free_bytes()
     with pytest.raises(DeviceTooSmall, match=r"3 slots of image 768\.0 GiB \(4096x8192x8192x3\)"):
         GpuBackend("cuda", 0, PyCuda, lambda place: OrtCudaEngine(toy_network(), place, huge), 3)
+    assert before - free_bytes() < 64 << 20
+    assert toy.run(picture(1))["map"].shape == (1, 64, 64, 1)
+
+
+def test_a_fused_network_that_does_not_fit_is_a_sentence_with_its_activations(toy):
+    from trtkit.config import ShapeRange
+    from trtkit.runtime.ort_cuda import OrtCudaEngine
+    from trtkit.runtime.pycuda_api import PyCuda
+
+    content = two_levels(widths=(256, 256)).SerializeToString()
+    most = [{"image": ShapeRange(min=[1, 32, 32, 3], opt=[1, 64, 64, 3], max=[128, 1024, 1024, 3])}]
+    before = free_bytes()
+    with pytest.raises(
+        DeviceTooSmall, match=r"1 slots of image 384\.0 MiB .*, and [0-9,.]+ GiB of activations for all"
+    ):
+        GpuBackend("cuda", 0, PyCuda, lambda place: OrtCudaEngine(content, place, most), 1)
     assert before - free_bytes() < 64 << 20
     assert toy.run(picture(1))["map"].shape == (1, 64, 64, 1)
 

@@ -26,7 +26,7 @@ _PACKAGES = {
     "onnxruntime": "runs networks on the CPU; onnxruntime-gpu does so, too",
     "onnxruntime-gpu": "runs networks on an NVIDIA GPU, in the place of onnxruntime",
     "pycuda": "memory and streams of an NVIDIA GPU",
-    "cuda-bindings": "CUDA graphs on an NVIDIA GPU",
+    "cuda-bindings": "CUDA graphs and fused kernels on an NVIDIA GPU",
 }
 """Package → what it is for."""
 _OF_EXTRAS = {

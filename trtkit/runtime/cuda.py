@@ -9,7 +9,8 @@ from trtkit.errors import MissingComponent
 from trtkit.runtime import machine
 from trtkit.runtime.gpu import GpuBackend, Place
 from trtkit.runtime.left_over import left_over
-from trtkit.runtime.ort_cuda import OrtCudaEngine, provider_missing
+from trtkit.runtime.ort_cuda import OrtCudaEngine
+from trtkit.runtime.ort_session import provider_missing
 from trtkit.runtime.pycuda_api import PyCuda
 from trtkit.runtime.request import Opened, Request
 
@@ -39,7 +40,7 @@ def load(request: Request) -> Opened:
     profiles = network.profiles if network else []
 
     def open_engine(place: Place) -> OrtCudaEngine:
-        return OrtCudaEngine(path, place, profiles, multiple_of=request.spec.multiple_of)
+        return OrtCudaEngine(path, place, profiles)
 
     backend = GpuBackend(NAME, request.ordinal, PyCuda, open_engine, request.slots)
     return Opened(backend, record, path)

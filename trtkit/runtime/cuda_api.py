@@ -6,6 +6,7 @@ slots has to be proven on machines without a GPU, too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +15,8 @@ from trtkit.errors import MissingComponent, Mistake
 
 Stream = Any
 Event = Any
+Module = Any
+Function = Any
 
 
 class OutOfMemory(Exception):
@@ -102,6 +105,27 @@ class Cuda(Protocol):
     def copy_in(self, address: int, host: np.ndarray, stream: Stream) -> None: ...
 
     def copy_out(self, host: np.ndarray, address: int, stream: Stream) -> None: ...
+
+    def module(self, image: bytes) -> Module:
+        """Compiled kernels (nvrtc.py), loaded. Raises OutOfMemory, CheckFailed where the driver does not take them."""
+        ...
+
+    def function(self, module: Module, name: str) -> Function:
+        """A kernel of `module`, which lives as long. Raises CheckFailed if it has none of this name."""
+        ...
+
+    def launch(
+        self,
+        function: Function,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        arguments: Sequence[int | np.uintp],
+        stream: Stream,
+    ) -> None:
+        """Queue a kernel. Of its arguments int stands for an int, np.uintp for an address."""
+        ...
+
+    def unload(self, module: Module) -> None: ...
 
     def leave(self) -> bool:
         """Leave the thread's context stack as it was found, of a dead context; False if that cannot be."""

@@ -13,7 +13,7 @@ from trtkit.runtime.slots import Slot
 
 class Engine(Protocol):
     """A network on one device. Every method but `output_shapes` is called by whoever has the device's turn: the owner
-    thread, and for `enqueue` of what `anywhere` allows, any other."""
+    thread, and for `enqueue` and `round_trip` of what `anywhere` allows, any other."""
 
     what: str
     """The file, for error texts."""
@@ -41,6 +41,10 @@ class Engine(Protocol):
 
     def enqueue(self, slot: Slot, shapes: Shapes) -> None:
         """Queue one run of the slot's device buffers on the compute stream. Raises if the library refuses."""
+        ...
+
+    def round_trip(self, slot: Slot, shapes: Shapes) -> bool:
+        """Where that is ready as one piece: queue copy in, run and copy out. False if nothing was queued."""
         ...
 
     def detach(self, slot: Slot) -> None:

@@ -20,22 +20,37 @@ def same_as_eager(
     cuda: Cuda,
     stream: Stream,
     slot: Slot,
-    sizes: dict[str, int],
+    outputs: dict[str, int],
     eager: Callable[[], None],
     replay: Callable[[], None],
+    inputs: dict[str, int] | None = None,
 ) -> bool:
-    """Run the slot's inputs both ways on `stream` and compare every output. `sizes`: bytes of each output in use."""
+    """Run the slot's inputs both ways on `stream` and compare every output. `outputs`: bytes of each that are in use.
+
+    `inputs`: bytes of each, if the replay takes them from the host by itself and leaves its outputs there.
+    """
     done = cuda.event()
     try:
-        _paint(cuda, stream, slot, sizes, done)
+        _paint(cuda, stream, slot, outputs, done)
         eager()
-        expected = _outputs(cuda, stream, slot, sizes, done)
-        _paint(cuda, stream, slot, sizes, done)
-        replay()
-        found = _outputs(cuda, stream, slot, sizes, done)
+        expected = _outputs(cuda, stream, slot, outputs, done)
+        if inputs is None:
+            _paint(cuda, stream, slot, outputs, done)
+            replay()
+            found = _outputs(cuda, stream, slot, outputs, done)
+        else:
+            kept = {name: slot.host[name][:size].copy() for name, size in inputs.items()}
+            _paint(cuda, stream, slot, {**outputs, **inputs}, done)
+            for name, content in kept.items():
+                slot.host[name][: content.size] = content
+            replay()
+            _wait(cuda, stream, done)
+            found = {name: slot.host[name][:size] for name, size in outputs.items()}
+            for name, content in kept.items():  # for the run that comes next, whatever the replay did
+                cuda.copy_in(slot.device[name], slot.host[name][: content.size], stream)
     finally:
         cuda.drop(done)
-    return all(np.array_equal(expected[name], found[name]) for name in sizes)
+    return all(np.array_equal(expected[name], found[name]) for name in outputs)
 
 
 def _paint(cuda: Cuda, stream: Stream, slot: Slot, sizes: dict[str, int], done: Event) -> None:

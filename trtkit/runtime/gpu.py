@@ -32,7 +32,7 @@ DEFAULT_SLOTS = 3
 """One being copied in, one running, one being copied out."""
 _EARLY, _NAP = 0.9, 5e-4
 """A caller is woken at this share of a job's usual time, if that is longer than so many seconds."""
-_LONG, _DOZE = 5e-3, 0.7
+_LONG, _DOZE = 1e-2, 0.7
 """A guest sleeps for this share of a job's usual time, if that is longer than so many seconds; CUDA's own wait keeps a
 core busy, and a core that slept is slow for some 30 µs."""
 
@@ -459,11 +459,12 @@ class GpuBackend:
     def _enqueue_on_one(self, slot: Slot, shapes: Shapes, outputs: Shapes) -> None:
         """A guest's job: with nothing to overlap with, one stream orders everything."""
         cuda, stream = self._device.cuda, self._device.streams.run
-        for name, shape in shapes.items():
-            cuda.copy_in(slot.device[name], self._bytes(slot, name, self.inputs[name][0], shape), stream)
-        self._network.enqueue(slot, shapes)
-        for name, shape in outputs.items():
-            cuda.copy_out(self._bytes(slot, name, self.outputs[name][0], shape), slot.device[name], stream)
+        if not self._network.round_trip(slot, shapes):
+            for name, shape in shapes.items():
+                cuda.copy_in(slot.device[name], self._bytes(slot, name, self.inputs[name][0], shape), stream)
+            self._network.enqueue(slot, shapes)
+            for name, shape in outputs.items():
+                cuda.copy_out(self._bytes(slot, name, self.outputs[name][0], shape), slot.device[name], stream)
         cuda.record(slot.done, stream)
 
     def _come_back(self, slot: Slot) -> None:

@@ -7,14 +7,15 @@ free themselves in whatever thread drops them; here everything is freed by the o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from trtkit.errors import MissingComponent
+from trtkit.errors import CheckFailed, MissingComponent
 from trtkit.optional import installed, need
-from trtkit.runtime.cuda_api import Event, OutOfMemory, Stream
+from trtkit.runtime.cuda_api import Event, Function, Module, OutOfMemory, Stream
 from trtkit.runtime.process import immortalise
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: no hidden order with the legacy default stream, which others may use
@@ -122,6 +123,37 @@ class PyCuda:
 
     def copy_out(self, host: np.ndarray, address: int, stream: Stream) -> None:
         self._drv.memcpy_dtoh_async(host, address, stream)
+
+    def module(self, image: bytes) -> Module:
+        try:
+            module = self._drv.module_from_buffer(image)
+        except self._drv.MemoryError as error:
+            raise OutOfMemory(str(error)) from error
+        except self._drv.Error as error:
+            # Compiled for another major version of CUDA than the driver's, mostly.
+            raise CheckFailed(f"the driver does not load compiled kernels ({error})") from error
+        self._held[id(module)] = module
+        return module
+
+    def function(self, module: Module, name: str) -> Function:
+        try:
+            return module.get_function(name)
+        except self._drv.Error as error:
+            raise CheckFailed(f"the compiled kernels have no '{name}' ({error})") from error
+
+    def launch(
+        self,
+        function: Function,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        arguments: Sequence[int | np.uintp],
+        stream: Stream,
+    ) -> None:
+        packed = [one if isinstance(one, np.uintp) else np.int32(one) for one in arguments]
+        function(*packed, grid=grid, block=block, stream=stream)
+
+    def unload(self, module: Module) -> None:
+        self._held.pop(id(module), None)
 
     def leave(self) -> bool:
         try:

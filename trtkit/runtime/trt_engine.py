@@ -114,6 +114,9 @@ class TrtEngine:
         else:
             self._execute(ready.context)
 
+    def round_trip(self, slot: Slot, shapes: Shapes) -> bool:
+        return False
+
     def detach(self, slot: Slot) -> None:
         for ready in self._ready.pop(slot.number, OrderedDict()).values():
             _drop(ready)
