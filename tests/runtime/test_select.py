@@ -119,6 +119,14 @@ def test_without_an_engine_auto_is_cuda_and_says_how_to_get_one(model, root, gpu
         assert "not tensorrt-rtx: TensorRT-RTX refuses compute capability 9.0" in why
 
 
+def test_fp32_on_a_gpu_is_said_with_the_command_that_ends_it_unless_it_was_asked_for(model, root, gpu, opened):
+    said = "in FP32, which takes a GPU longer than FP16 does (trtkit export cv_unet --precision fp16)"
+    assert load(model, root, "cuda").why == said
+    assert load(model, root).why.endswith(f"; {said}")
+    assert load(model, root, "cuda", precision="fp32").why == ""
+    assert opened == ["cuda"] * 3
+
+
 @pytest.mark.parametrize("builder", ["tensorrt", "tensorrt-rtx"])
 def test_an_engine_for_this_gpu_and_this_library_is_taken(model, root, gpu, opened, builder, monkeypatch):
     from trtkit.runtime import engines

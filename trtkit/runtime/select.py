@@ -30,7 +30,7 @@ NAMES = (AUTO, *GPU_BACKENDS, "cpu")
 class Loaded:
     """A network ready to run. `where`, `weights` and `why` are for people: what runs where, from what, and why there.
 
-    `why` says, for 'auto', what kept each better backend from running; '' if nothing did or a backend was named.
+    `why` says, for 'auto', what kept each better backend from running, and of `cuda` that FP32 need not be.
     """
 
     backend: Backend
@@ -75,13 +75,13 @@ def load(
         reason = chosen.refusal(request)
         if reason is not None:
             raise MissingComponent(f"--backend {backend} cannot run {model.name}/{spec.name} here: {reason}")
-        return _loaded(chosen.load(request), model, spec, "")
+        return _on_gpu(chosen, request, [])
     reasons: list[str] = []
     for name, module in GPU_BACKENDS.items():
         reason = module.refusal(request)
         if reason is None:
             try:
-                return _loaded(module.load(request), model, spec, "; ".join(reasons))
+                return _on_gpu(module, request, reasons)
             except DeviceLost:
                 raise
             except (MissingComponent, CheckFailed) as error:  # it looked usable and was not: the next best is tried
@@ -101,6 +101,15 @@ def _on_cpu(model: Model, spec: NetworkSpec, root: Path, precision: Precision | 
         path = model.embedded_onnx(spec.name)
     record = manifest.read_verified(path)
     return Opened(CpuBackend(path), record, path)
+
+
+def _on_gpu(module: ModuleType, request: Request, reasons: list[str]) -> Loaded:
+    """`reasons`: why no better backend is taken."""
+    opened = module.load(request)
+    if module is cuda and opened.manifest.precision == "fp32" and request.precision is None:
+        mend = f"trtkit export {request.model.called} --precision fp16"
+        reasons = [*reasons, f"in FP32, which takes a GPU longer than FP16 does ({mend})"]
+    return _loaded(opened, request.model, request.spec, "; ".join(reasons))
 
 
 def _loaded(opened: Opened, model: Model, spec: NetworkSpec, why: str) -> Loaded:
