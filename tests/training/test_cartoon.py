@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,12 @@ from training.dct_net import evaluate, pictures
 from training.dct_net.teacher import STYLES, cartoon
 from trtkit import models
 from trtkit.models.dct_net.network import Generator
+from trtkit.models.dct_net.options import Options
+from trtkit.models.dct_net.pipeline import Cartoon
 from trtkit.models.dct_net.source import config_of
+from trtkit.models.imaging.decode import Picture
+from trtkit.models.pipeline import StageClock
+from trtkit.runtime.cpu import CpuBackend
 
 ROOT = Path(__file__).resolve().parents[2]
 EMBEDDED = models.get("dct_net").embedded_dir
@@ -56,6 +62,25 @@ def test_the_cards_figures_come_again(figures):
         assert line, name
         stated = [float(cell) for cell in line[1].split(" | ")]
         np.testing.assert_allclose(list(row.values()), stated, rtol=0.02)
+
+
+def test_no_line_is_drawn_along_an_edge_that_is_none(portrait_pixels):
+    """A picture of no whole sixteens is drawn as it is where more of it follows, up to its rim."""
+    background = CpuBackend(EMBEDDED / "background.fp32.onnx")
+    try:
+        pipeline = Cartoon({"background": background, "head": background}, Options(no_faces=True), None)
+        whole, part = (drawn(pipeline, rgb) for rgb in (portrait_pixels, portrait_pixels[:265, :233]))
+    finally:
+        background.close()
+    apart = cv2.absdiff(whole[:265, :233], part).mean(axis=-1)
+    assert max(apart[-8:].mean(), apart[:, -8:].mean()) < 5
+    assert apart[:-24, :-24].mean() < 0.1
+
+
+def drawn(pipeline, rgb):
+    clock = StageClock()
+    item = pipeline.prepare(Picture(np.ascontiguousarray(rgb), None, rgb.shape[:2], Path("a.png")), clock)
+    return pipeline.finish(item, *pipeline.run([item], clock), clock)
 
 
 def test_no_held_out_photograph_is_trained_on():

@@ -28,10 +28,9 @@ def test_both_sides_grow_unless_both_are_whole_sixteens(size, expected):
     assert sizing.padded_size(size) == expected
 
 
-def test_a_window_is_bgr_and_white_past_the_picture():
+def test_a_window_is_bgr_and_goes_on_past_the_picture():
     rgb = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
-    window = sizing.read_bgr(rgb, 2, 4, (6, 8))
-    np.testing.assert_array_equal(window[:3, :3], rgb[2:, 4:, ::-1])
-    assert (window[3:] == 255).all()
-    assert (window[:, 3:] == 255).all()
-    assert (sizing.read_bgr(rgb, 8, 8, (4, 4)) == 255).all()
+    padded = np.pad(rgb, ((0, 11), (0, 9), (0, 0)), mode="edge")[..., ::-1]
+    for top, left, shape in [(2, 4, (6, 8)), (0, 0, (16, 16)), (0, 0, (5, 7)), (8, 8, (4, 4)), (0, 12, (3, 4))]:
+        window = sizing.read_bgr(rgb, top, left, shape)
+        np.testing.assert_array_equal(window, padded[top : top + shape[0], left : left + shape[1]])
