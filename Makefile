@@ -7,13 +7,15 @@ IMG ?=
 GPUS ?= t4 a100 a10 l4 rtx4090 rtx5090
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: infer named test lint engines bench weights clean
+.PHONY: infer named dev test lint engines bench weights clean
 
 infer: named $(VENV)/.installed  ## IMG=photo.jpg [MODEL=cv_unet]: the picture done, on the CPU, with no torch
 	@$(VENV)/bin/trtkit infer "$(IMG)" --model $(MODEL)
 
 named:
 	@test -n "$(IMG)" || { echo "make infer: IMG is missing; right would be: make infer IMG=photo.jpg"; exit 2; }
+
+dev: $(DEV)/.installed  ## the environment with everything, for export, build, the benches and the tests
 
 # A process per core, at most four: each takes a gigabyte or two. In each, torch keeps to one thread.
 test: $(DEV)/.installed  ## every test this machine can run

@@ -1,8 +1,9 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from trtkit import manifest
+from trtkit import manifest, models
 from trtkit.errors import CheckFailed, Mistake
 from trtkit.files import sha256
 from trtkit.manifest import CameOut, MadeOf, MadeWith, Manifest, WeightsRecord
@@ -90,9 +91,22 @@ def test_the_mending_command_of_an_engine_names_its_capability(artifact):
     engine = manifest.read(artifact).model_copy(
         update={"kind": "engine", "precision": "fp16", "made_for": manifest.MadeFor(compute_capability="8.6")}
     )
-    assert manifest.mending_command(engine) == (
-        "make it again with: trtkit build cv_unet --gpu sm86 --precision fp16 --force"
+    path = Path("artifacts/cv_unet/matting.fp16.sm86.trt10.engine")
+    command = "trtkit build cv_unet --gpu sm86 --precision fp16 --force"
+    assert manifest.mending_command(engine, path) == f"make it again with: {command}"
+
+
+def test_the_mending_command_makes_it_where_it_lies_and_of_what_it_was(artifact):
+    record = manifest.read(artifact)
+    command = "make it again with: trtkit export cv_unet --precision fp32 --force --weights CHECKPOINT"
+    assert manifest.mending_command(record, Path("artifacts/cv_unet/a.onnx")) == command
+    assert manifest.mending_command(record, Path("my files/cv_unet/a.onnx")) == f"{command} --out 'my files'"
+    ours = record.model_copy(update={"made_of": MadeOf(weights=WeightsRecord(kind="embedded", sha256="0" * 64))})
+    assert manifest.mending_command(ours, Path("bad/cv_unet/a.onnx")) == (
+        "make it again with: trtkit export cv_unet --precision fp32 --force --out bad"
     )
+    shipped = models.get("cv_unet").embedded_onnx("matting")
+    assert manifest.mending_command(ours, shipped) == "it comes with trtkit, so install trtkit again"
 
 
 @pytest.mark.parametrize(("source", "command"), [("drawn", ""), ("folder", " --images DIR")])
@@ -100,7 +114,8 @@ def test_the_mending_command_of_an_int8_form_is_the_calibration_that_makes_it(ar
     record = manifest.read(artifact)
     flags = record.made_with.model_copy(update={"flags": {"image_source": source}})
     form = record.model_copy(update={"precision": "int8", "made_with": flags})
-    assert manifest.mending_command(form) == f"make it again with: trtkit calibrate cv_unet{command}"
+    path = Path("artifacts/cv_unet/matting.int8.onnx")
+    assert manifest.mending_command(form, path) == f"make it again with: trtkit calibrate cv_unet{command}"
 
 
 def test_a_folder_is_told_from_a_file_that_is_not_there(tmp_path):

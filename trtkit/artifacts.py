@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trtkit.errors import Mistake
+
 DEFAULT_ROOT = Path("artifacts")
+
+
+def existing(root: Path, weights: str | None = None) -> Path:
+    """`root` (--artifacts). Raises Mistake where one that was named is not there, and no `weights` are asked for: those
+    in the package, which are used where nothing was exported, would be others than the user thinks."""
+    if root.exists() and not root.is_dir():
+        raise Mistake(f"--artifacts {root} is a file; name the folder that export and build wrote to")
+    if weights is None and root != DEFAULT_ROOT and not root.exists():
+        raise Mistake(f"--artifacts {root} does not exist; name the folder that export and build wrote to")
+    return root
 
 
 def folder_of(model: str, style: str | None) -> str:

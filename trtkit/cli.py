@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from trtkit import __version__
+from trtkit.artifacts import DEFAULT_ROOT, existing
 from trtkit.errors import TrtkitError
 
 app = typer.Typer(
@@ -58,7 +59,7 @@ WeightsOption = Annotated[
         "snapshot, else embedded."
     ),
 ]
-ARTIFACTS = Path("artifacts")
+ARTIFACTS = DEFAULT_ROOT
 
 
 def _version(asked: bool) -> None:
@@ -217,6 +218,7 @@ def evaluate(
     """Accuracy against FP32 and speed of a model's precisions, side by side; the worst image shown."""
     from trtkit.report import evaluating
 
+    root = existing(root, weights)
     evaluating.show(model, style, weights, precision, images, limit, backend, device, batch, root, config)
 
 
@@ -322,6 +324,7 @@ def infer(
     asked |= {"mode": mode, "no_faces": no_faces or None, "head_mask": head_mask, "max_memory": max_memory}
     asked |= {"output": output, "all_faces": all_faces or None, "assets": str(assets) if assets else None}
     options = {name: value for name, value in asked.items() if value is not None}
+    root = existing(root, weights)
     raise typer.Exit(
         inferring.show(
             pictures, out, model, style, weights, options, file_format, backend, device, batch, max_megapixels, root
@@ -387,6 +390,7 @@ def serve(
 
     bounds = {"queue": queue, "upload": int(max_upload * (1 << 20)), "megapixels": max_megapixels}
     limits = Limits(**bounds, seconds=time_limit, workers=workers or default_workers(processes))  # type: ignore[arg-type]
+    root = existing(root, weights)
     wish = serving.Wish(models or [], style, weights, backend, device or [0], mode, max_batch, root, config)
     serving.show(wish, host, port, limits, api_keys, no_auth, cors or [], access_log, processes)
 
@@ -445,7 +449,7 @@ def bench_run(
     batch: Annotated[list[int] | None, typer.Option(min=1, help="A batch size; repeatable (1, 2, 4, 8).")] = None,
     slots: SlotsOption = 3,
     size: Annotated[
-        int, typer.Option(min=16, help="Side of the square the network is given, where it takes any.")
+        int, typer.Option(min=16, max=2048, help="Side of the square the network is given, where it takes any.")
     ] = 512,
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 10,
     each: Annotated[int, typer.Option(min=1, help="Runs of each contender a round.")] = 10,
@@ -468,7 +472,20 @@ def bench_run(
 
     batches = tuple(batch or (1, 2, 4, 8))
     asked = Settings(
-        model, backend, device, batches, slots, size, rounds, each, photo, root, weights, peers, compiled, no_faces
+        model,
+        backend,
+        device,
+        batches,
+        slots,
+        size,
+        rounds,
+        each,
+        photo,
+        existing(root),
+        weights,
+        peers,
+        compiled,
+        no_faces,
     )
     benching.show_run(asked, json_file, chart)
 
@@ -518,7 +535,7 @@ def bench_serve(
 
     asked = Settings(
         model, backend, device, clients, requests, seconds, lone, rounds, max_batch, edge, photo, query, style, weights,
-        root, config, processes,
+        existing(root, weights), config, processes,
     )  # fmt: skip
     benching.show_serve(asked, json_file, chart)
 

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from trtkit.errors import Mistake
+from trtkit.files import why_unreadable
 
 FILE_NAME = "engines.yaml"
 
@@ -134,7 +135,7 @@ def load(path: Path | None = None) -> Config:
     try:
         text = chosen.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Mistake(f"--config {chosen} cannot be read: {error}") from error
+        raise Mistake(f"--config {chosen} cannot be read: {why_unreadable(error)}") from error
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:

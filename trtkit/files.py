@@ -25,6 +25,15 @@ def home() -> Path:
         return Path("/")
 
 
+def why_unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """What kept a text from being read, without the file's name, and what would be right."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8; save it as UTF-8 text"
+    if isinstance(error, FileNotFoundError):
+        return "it does not exist; check the name"
+    return f"{error.strerror or error}; check its kind and permissions"
+
+
 def sha256(path: Path) -> str:
     """Hex digest of a file's content, read in blocks."""
     digest = hashlib.sha256()

@@ -8,15 +8,18 @@ TensorRT's error text (NVIDIA/TensorRT#2195, #2105).
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from trtkit.artifacts import DEFAULT_ROOT, folder_of, sm
 from trtkit.errors import CheckFailed, Mistake
 from trtkit.files import sha256, write_whole
 
 SCHEMA_VERSION = 1
+PACKAGE = Path(__file__).parent
 
 
 class _Part(BaseModel):
@@ -117,6 +120,8 @@ def read(artifact: Path) -> Manifest:
     if not artifact.is_file():
         raise Mistake(f"{artifact} does not exist; name an artifact that 'trtkit export' or 'trtkit build' made")
     sidecar = path_of(artifact)
+    if artifact.suffix not in (".onnx", ".engine"):
+        raise Mistake(f"{artifact} is neither an ONNX file nor an engine; name one that trtkit made")
     if not sidecar.is_file():
         raise Mistake(f"{artifact} has no manifest ({sidecar.name} is missing beside it); make it again with trtkit")
     try:
@@ -143,12 +148,12 @@ def check_content(artifact: Path, manifest: Manifest) -> None:
         kind = "cut short" if size < manifest.came_out.size else "longer than it was"
         raise CheckFailed(
             f"{artifact} is {kind}: {size:,} bytes, its manifest says {manifest.came_out.size:,}; "
-            f"{mending_command(manifest)}"
+            f"{mending_command(manifest, artifact)}"
         )
     if sha256(artifact) != manifest.came_out.sha256:
         raise CheckFailed(
             f"{artifact} is not the file its manifest describes (the sha256 differs: damaged or swapped); "
-            f"{mending_command(manifest)}"
+            f"{mending_command(manifest, artifact)}"
         )
 
 
@@ -159,13 +164,25 @@ def read_verified(artifact: Path) -> Manifest:
     return manifest
 
 
-def mending_command(manifest: Manifest) -> str:
-    """'make it again with: trtkit …' for this artifact."""
-    name = f"{manifest.model} --style {manifest.style}" if manifest.style else manifest.model
+def mending_command(manifest: Manifest, artifact: Path) -> str:
+    """'make it again with: trtkit …' for this artifact, into the folder of artifacts that it lies in."""
+    if artifact.is_relative_to(PACKAGE):
+        return "it comes with trtkit, so install trtkit again"
+    folder = folder_of(manifest.model, manifest.style)
+    root = artifact.parent.parent if artifact.parent.name == folder else DEFAULT_ROOT
+    words = [manifest.model]
+    if manifest.style:
+        words += ["--style", manifest.style]
     if manifest.kind == "engine":
-        command = f"trtkit build {name} --gpu sm{(manifest.made_for.compute_capability or '').replace('.', '')}"
-        return f"make it again with: {command} --precision {manifest.precision} --force"
-    if manifest.precision == "int8":  # no export makes it; calibrate finds by itself that it has to be made again
+        words = ["build", *words, "--gpu", sm(manifest.made_for.compute_capability or "")]
+        words += ["--precision", manifest.precision, "--force"]
+    elif manifest.precision == "int8":  # no export makes it; calibrate finds by itself that it has to be made again
         drawn = manifest.made_with.flags.get("image_source") == "drawn"
-        return f"make it again with: trtkit calibrate {name}{'' if drawn else ' --images DIR'}"
-    return f"make it again with: trtkit export {name} --precision {manifest.precision} --force"
+        words = ["calibrate", *words, *([] if drawn else ["--images", "DIR"])]
+    else:
+        words = ["export", *words, "--precision", manifest.precision, "--force"]
+        if manifest.made_of.weights.kind == "file":  # without them it would be made of others
+            words += ["--weights", "CHECKPOINT"]
+    if root != DEFAULT_ROOT:
+        words += ["--out", shlex.quote(str(root))]
+    return f"make it again with: trtkit {' '.join(words)}"

@@ -18,7 +18,6 @@ EXTRA_OF = {
     "safetensors": "export",
     "tensorboardX": "export",
     "google": "export",
-    "skimage": "export",
     "scipy": "hrn",
     "trimesh": "hrn",
     "modelscope_hub": "hub",
@@ -37,6 +36,9 @@ EXTRA_OF = {
 }
 """Module name → the extra of pyproject.toml that installs it."""
 
+PACKAGE_OF = {"skimage": "scikit-image"}
+"""Module name → its own package, where an extra would bring much else: torch, for a few photographs."""
+
 
 def installed(module: str) -> bool:
     """True if `module` (top-level name) can be found; it is not imported."""
@@ -49,8 +51,8 @@ def need(module: str, purpose: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         top = module.partition(".")[0]
-        extra = EXTRA_OF[top]
+        mend = PACKAGE_OF.get(top) or f"'trtkit[{EXTRA_OF[top]}]'"
         found = f" (it is installed but does not import: {error})" if installed(top) else ""
         raise MissingComponent(
-            f"{purpose} needs the Python package '{top}'{found}; install it with: pip install 'trtkit[{extra}]'"
+            f"{purpose} needs the Python package '{top}'{found}; install it with: pip install {mend}"
         ) from error

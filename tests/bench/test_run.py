@@ -90,6 +90,24 @@ def test_settings_that_cannot_be_are_refused(wrong):
         bench_run(Settings(backend="cpu", **wrong))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"photo": Path("gone.jpg")}, r"^gone\.jpg does not exist; check the name$"),
+        ({"photo": Path()}, r"^\. is a folder, not an image"),
+        ({"photo": Path("notes.txt")}, r"^notes\.txt is not an image"),
+        ({"photo": Path("tiny.png")}, r"^--photo tiny\.png is 200x127; give one of at least 128x128$"),
+        ({"weights": Path("gone.pth")}, r"^--weights gone\.pth does not exist; "),
+        ({"weights": Path("notes.txt"), "peers": False}, r"^--weights and --no-peers exclude each other"),
+    ],
+)
+def test_files_that_cannot_be_are_named_before_anything_is_loaded(in_empty_folder, wrong, sentence):
+    Path("notes.txt").write_text("no picture")
+    cv2.imwrite("tiny.png", np.zeros((127, 200, 3), np.uint8))
+    with pytest.raises(Mistake, match=sentence):
+        bench_run(Settings(backend="cpu", **wrong))
+
+
 def test_samples_take_turns_and_the_first_round_does_not_count():
     order: list[str] = []
 

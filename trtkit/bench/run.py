@@ -7,6 +7,7 @@ only worth something with the name of the device beside them.
 from __future__ import annotations
 
 import contextlib
+import math
 import platform
 import tempfile
 import time
@@ -26,6 +27,7 @@ from trtkit.bench.host import sample_photograph
 from trtkit.bench.samples import Samples, burst, sample
 from trtkit.bench.torch_peers import open_torch
 from trtkit.errors import Mistake, TrtkitError
+from trtkit.models.imaging.decode import decode, decode_bytes
 from trtkit.models.spec import Model
 from trtkit.runtime import select
 from trtkit.runtime.gpu import GpuBackend
@@ -78,8 +80,7 @@ class Report:
 
 def bench_run(settings: Settings) -> Report:
     """Measure. Raises Mistake for settings that cannot be, and whatever opening the backend raises."""
-    if settings.rounds < 1 or settings.each < 1 or not settings.batches or min(settings.batches) < 1:
-        raise Mistake("--rounds, --each and --batch must each be at least 1")
+    _check(settings)
     model = models.get(settings.model)
     report = Report(settings)
     memory = _Memory(settings.device)
@@ -123,11 +124,25 @@ def bench_run(settings: Settings) -> Report:
     return report
 
 
+def _check(settings: Settings) -> None:
+    """Raises Mistake for what cannot be, before anything is loaded."""
+    if settings.rounds < 1 or settings.each < 1 or not settings.batches or min(settings.batches) < 1:
+        raise Mistake("--rounds, --each and --batch must each be at least 1")
+    if settings.photo is not None:
+        height, width = decode(settings.photo, limit_megapixels=math.inf).size
+        if min(height, width) < 128:
+            raise Mistake(f"--photo {settings.photo} is {width}x{height}; give one of at least 128x128")
+    if settings.weights is None:
+        return
+    if not settings.peers:
+        raise Mistake("--weights and --no-peers exclude each other: the weights are for the PyTorch peers")
+    if not settings.weights.exists():
+        raise Mistake(f"--weights {settings.weights} does not exist; give a checkpoint, or leave it out")
+
+
 def _inputs(settings: Settings, model: Model, batch: int) -> dict[str, np.ndarray]:
     """A batch of crops of a photograph, no two alike: zeros run faster than pictures."""
-    from trtkit.models.imaging.decode import decode_bytes
-
-    photo = decode_bytes(_photo(settings), "the photograph", limit_megapixels=float("inf")).rgb
+    photo = decode_bytes(_photo(settings), "the photograph", limit_megapixels=math.inf).rgb
     shifts = np.random.default_rng(batch).integers(0, 64, (batch, 2))
     crops = [photo[y : y - 64 or None, x : x - 64 or None] for y, x in shifts]
     found: dict[str, np.ndarray] = model.sample_inputs(model.networks[0].name, crops, (settings.size, settings.size))
@@ -172,7 +187,7 @@ def _open_peers(
     if gpu:
         add({RECIPE: ways.open_recipe(onnx, settings.device, spec, memory.context)})
     weights = settings.weights or model.embedded_dir / f"{spec.name}.safetensors"
-    if weights.is_file():
+    if settings.weights or weights.is_file():
         add(open_torch(model, spec, weights, gpu, settings.compiled))
     return peers
 
@@ -242,7 +257,7 @@ def _files(settings: Settings, model: Model, loaded: dict[str, Any], peers: dict
         raise Mistake(f"{model.name} makes several files of a picture with a face, which nothing else here does")
     photo = _photo(settings)
     options = {"no_faces": True} if settings.no_faces else {}
-    pipeline = model.open_pipeline({name: one.backend for name, one in loaded.items()}, options, float("inf"))
+    pipeline = model.open_pipeline({name: one.backend for name, one in loaded.items()}, options, math.inf)
     recipe = peers.get(RECIPE) or peers.get(PLAIN)
     bgr = model.networks[0].inputs[0].channels == "BGR"
     count = PICTURES if settings.rounds > 1 else 2

@@ -23,11 +23,16 @@ def photographs(folder: Path | None = None, limit: int = 3) -> list[np.ndarray]:
     if folder is None:
         data = need("skimage.data", "checking a network on photographs (or name your own with --images)")
         return [getattr(data, name)() for name in _SHIPPED[:limit]]
-    if not folder.is_dir():
-        raise Mistake(f"--images {folder} is not a folder; name a folder of photographs")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())[:limit]
-    if not files:
-        raise Mistake(f"--images {folder} holds no photograph ({', '.join(sorted(SUFFIXES))})")
     from trtkit.models.imaging.decode import decode
 
-    return [decode(path).rgb for path in files]
+    return [decode(path).rgb for path in files_in(folder)[:limit]]
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The photographs of `folder` by name. Raises Mistake naming --images if it is none or holds none."""
+    if not folder.is_dir():
+        raise Mistake(f"--images {folder} is not a folder; name a folder of photographs")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not files:
+        raise Mistake(f"--images {folder} holds no photograph ({', '.join(sorted(SUFFIXES))})")
+    return files

@@ -29,8 +29,8 @@ def jobs(what: list[str], out: Path | None, tag: str, suffix: str) -> list[Job]:
 
     With one file, `out` may be the result's own name; otherwise it is a folder. Without `out`, results lie beside
     their pictures. Raises Mistake if a name is empty, if nothing matches, if none of the pictures is there, if a result
-    would replace its picture, if `out` is a file where a folder is needed, and for a result that can be seen not to be
-    writable.
+    would replace its picture, if `out` is or names a file where a folder is needed, and for a result that can be seen
+    not to be writable.
     """
     if "" in what:
         raise Mistake("the name of a picture is empty; name a file, a folder ('.' for this one) or a pattern")
@@ -45,6 +45,8 @@ def jobs(what: list[str], out: Path | None, tag: str, suffix: str) -> list[Job]:
     else:
         if out is not None and os.path.exists(out) and not os.path.isdir(out):
             raise Mistake(f"--out {out} is a file; for {len(sources)} pictures it must be a folder")
+        if out is not None and out.suffix.lower() in PICTURE_SUFFIXES and not os.path.isdir(out):
+            raise Mistake(f"--out {out} names a picture; name a folder, since results may be several")
         made = [Job(source, (out or source.parent) / f"{source.stem}.{tag}{suffix}") for source in sources]
         made = _apart(made, tag, suffix)
     for job in made:

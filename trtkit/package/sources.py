@@ -125,7 +125,7 @@ def _engine(
             if record.made_with.flags.get("version_compatible") or not record.made_for.profiles:
                 raise CheckFailed(
                     f"{path} is not an engine that Triton loads as it is (version-compatible, or without profiles); "
-                    f"{manifest.mending_command(record)} --builder {BUILDER}"
+                    f"{manifest.mending_command(record, path)} --builder {BUILDER}"
                 )
             return Artifact(path, record)
     option = f" --precision {precision}" if precision else ""
@@ -141,7 +141,7 @@ def _same_weights(onnx: Artifact, engines: dict[str, Artifact]) -> None:
         if engine.record.made_of.weights.sha256 != onnx.record.made_of.weights.sha256:
             raise CheckFailed(
                 f"{engine.path} and {onnx.path} were made of different weights; "
-                f"{manifest.mending_command(engine.record)} --builder {BUILDER}"
+                f"{manifest.mending_command(engine.record, engine.path)} --builder {BUILDER}"
             )
 
 

@@ -8,6 +8,7 @@ from trtkit import config as configuration
 from trtkit.errors import Mistake
 from trtkit.export.frozen.run import Imported, import_graph
 from trtkit.export.parity import worst
+from trtkit.export.photographs import files_in
 from trtkit.export.ready import make
 from trtkit.export.run import Exported, ensure
 from trtkit.files import sha256
@@ -28,6 +29,8 @@ def show(
     tf_python: Path | None,
 ) -> None:
     """Raises the first network's error; the networks before it stand."""
+    if images is not None:
+        files_in(images)  # a wrong name is said even where there is nothing to check
     settings = configuration.load(config)
     printer, aside = console(), remarks()
     with aside.status(f"exporting {model} ({precision})"):
@@ -59,6 +62,8 @@ def show_any_graph(
     for option, names in (("--input", inputs), ("--output", outputs)):
         if not any("=" not in name for name in names):
             raise Mistake(f"{option} is missing; name a node of {graph}, such as the ones its authors feed and fetch")
+    if images is not None:
+        files_in(images)
     settings = configuration.load(config)
     printer = console()
     weights = Weights("file", graph, sha256(graph))

@@ -13,15 +13,17 @@ from trtkit.errors import Mistake
 from trtkit.export.choose import EMBEDDED, OFFICIAL
 from trtkit.export.ready import ready
 from trtkit.many_pictures import for_many_pictures
+from trtkit.optional import need
 from trtkit.report.console import console, remarks
 from trtkit.serve.access import Keys, check_address, read_keys
 from trtkit.serve.fronts.platform_support import check_processes, possible
 from trtkit.serve.limits import Limits
 from trtkit.serve.opening import Source, open_service
-from trtkit.serve.running import log_to_stderr, run
+from trtkit.serve.running import bind, log_to_stderr, run
 from trtkit.serve.service import Service
 
 _MANY_CORES = 8
+_LIBRARIES = ("starlette", "uvicorn", "httptools", "python_multipart", "prometheus_client")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ def show(
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises what opening raises."""
     check_processes(processes)
+    for library in _LIBRARIES:
+        need(library, "trtkit serve")
+    bind(host, port).close()  # an address that cannot be is said before the networks are loaded
     for_many_pictures()
     keys = [] if no_auth else read_keys(api_keys)
     check_address(host, bool(keys), no_auth)

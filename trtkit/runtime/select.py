@@ -74,7 +74,10 @@ def load(
         chosen = GPU_BACKENDS[backend]
         reason = chosen.refusal(request)
         if reason is not None:
-            raise MissingComponent(f"--backend {backend} cannot run {model.name}/{spec.name} here: {reason}")
+            raise MissingComponent(
+                f"--backend {backend} cannot run {model.name}/{spec.name} here: {reason}; "
+                "trtkit doctor shows what this machine has"
+            )
         return _on_gpu(chosen, request, [])
     reasons: list[str] = []
     for name, module in GPU_BACKENDS.items():

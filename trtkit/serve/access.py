@@ -10,6 +10,7 @@ import secrets
 from pathlib import Path
 
 from trtkit.errors import Mistake
+from trtkit.files import why_unreadable
 
 KEYS_VARIABLE = "TRTKIT_API_KEYS"
 COOKIE = "trtkit_session"
@@ -50,7 +51,7 @@ def read_keys(file: Path | None) -> list[str]:
         try:
             lines = file.read_text(encoding="utf-8-sig").splitlines()  # an editor's byte order mark is no part of a key
         except (OSError, UnicodeDecodeError) as error:
-            raise Mistake(f"--api-keys {file} cannot be read: {error}") from error
+            raise Mistake(f"--api-keys {file} cannot be read: {why_unreadable(error)}") from error
         keys = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
         if not keys:
             raise Mistake(f"--api-keys {file} has no key; write one a line, at least {_SHORTEST} characters each")

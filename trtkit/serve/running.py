@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import socket
@@ -66,12 +67,19 @@ def bind(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
         bound.listen(1024)
         bound.set_inheritable(True)
+    except socket.gaierror as error:
+        raise Mistake(f"--host {host} is not known ({error.strerror}); {_RIGHT_HOST}") from error
     except OSError as error:
-        raise Mistake(
-            f"--host {host} --port {port} cannot be listened on ({error.strerror or error}); "
-            "is another server there? --port 0 takes a free one"
-        ) from error
+        found = f"--host {host} --port {port} cannot be listened on ({error.strerror or error}); "
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise Mistake(f"{found}{_RIGHT_HOST}") from error
+        if error.errno == errno.EACCES:
+            raise Mistake(f"{found}ports below 1024 are for root, the others for all") from error
+        raise Mistake(f"{found}is another server there? --port 0 takes a free one") from error
     return bound
+
+
+_RIGHT_HOST = "give an address of this machine, or 0.0.0.0 for all of them"
 
 
 class JsonLines(logging.Formatter):

@@ -97,5 +97,5 @@ def test_a_style_is_exported_and_built_in_a_folder_of_its_own(trtkit, in_empty_f
     path = in_empty_folder / "artifacts" / "dct_net-sketch" / "head.fp32.onnx"
     record = manifest.read_verified(path)
     assert (record.model, record.style, record.made_of.weights.kind) == ("dct_net", "sketch", "file")
-    assert "trtkit export dct_net --style sketch" in manifest.mending_command(record)
+    assert "trtkit export dct_net --style sketch" in manifest.mending_command(record, path)
     assert not (in_empty_folder / "artifacts" / "dct_net").exists()
