@@ -14,6 +14,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,22 @@ def test_no_weights_are_in_the_context_but_the_packages_own_networks(tmp_path):
     assert all("embedded" in path.parts for path in large if path.suffix == ".onnx")
 
 
+def with_folder(arguments: Sequence[str], folder: Path) -> list[str]:
+    """The entry point's arguments with `folder`, made empty as the image makes it, where the image's own would be."""
+    folder.mkdir()
+    return [str(folder) if argument == "/artifacts" else argument for argument in arguments]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_folder_that_is_served_is_made_for_the_user_that_serves(target):
+    """Named but not there, it would be refused: a container with nothing mounted serves the package's own networks."""
+    (entry,) = of(target, "ENTRYPOINT")
+    assert entry.value[entry.value.index("--artifacts") + 1] == "/artifacts"
+    (user,) = of(target, "USER")
+    runs = [command.value[0] for stage in lineage(target) for command in of(stage, "RUN")]
+    assert [run for run in runs if f"install --directory --owner={user.value[0]} /artifacts" in run]
+
+
 def test_the_context_is_enough_to_install_and_to_serve(tmp_path):
     """The cpu target without its container: the package built from what is copied, its entry point and health check."""
     pytest.importorskip("uvicorn", reason="needs the 'serve' extra")
@@ -157,7 +174,7 @@ def test_the_context_is_enough_to_install_and_to_serve(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (entry,) = of("cpu", "ENTRYPOINT")
-    arguments = [*entry.value[1:], "--api-keys", str(tmp_path / "keys")]
+    arguments = [*with_folder(entry.value[1:], tmp_path / "artifacts"), "--api-keys", str(tmp_path / "keys")]
     arguments[arguments.index("--port") + 1] = str(port)
     (tmp_path / "keys").write_text("a-key-of-some-length\n")
     program = f"import sys; sys.path.insert(0, {str(installed)!r}); from trtkit.cli import main; main()"
@@ -187,7 +204,7 @@ def test_reached_by_others_it_wants_keys(tmp_path):
     (entry,) = of("cpu", "ENTRYPOINT")
     environment = {name: value for name, value in os.environ.items() if name != "TRTKIT_API_KEYS"}
     done = subprocess.run(
-        [sys.executable, "-m", "trtkit.cli", *entry.value[1:]],
+        [sys.executable, "-m", "trtkit.cli", *with_folder(entry.value[1:], tmp_path / "artifacts")],
         capture_output=True,
         text=True,
         check=False,
