@@ -354,7 +354,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     backend: BackendOption = "auto",
     device: Annotated[
-        list[int] | None, typer.Option("--device", help="A GPU, in CUDA's order; repeatable (0).")
+        list[int] | None, typer.Option("--device", min=0, help="A GPU, in CUDA's order; repeatable (0).")
     ] = None,
     api_keys: Annotated[
         Path | None, typer.Option(help="File of API keys, one a line (default: $TRTKIT_API_KEYS, by commas).")

@@ -262,4 +262,4 @@ def _profile(most: int) -> dict:
     from trtkit.config import ShapeRange
 
     profile = {"image": ShapeRange(min=[1, 1], opt=[1, 8], max=[most, 64])}
-    return input_profiles({}, [profile], "the fake network")[0]
+    return input_profiles({"image": (np.dtype(np.uint8), (None, None))}, [profile], "the fake network")[0]

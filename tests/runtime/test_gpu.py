@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 import threading
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from trtkit.errors import CheckFailed, Mistake
+from trtkit.runtime import device as devices
+from trtkit.runtime import gpu
 from trtkit.runtime.cuda_api import DeviceLost, DeviceTooSmall
 from trtkit.runtime.gpu import GpuBackend
 
@@ -105,6 +110,37 @@ def test_a_guest_that_kills_the_context_marks_it_dead_for_everyone(open_fake, fa
     assert fake.guest is None
 
 
+def test_the_owner_outlives_a_guest_that_finds_the_context_dead_beside_a_job_in_flight(open_fake, fake, rows):
+    """The owner listens beside the job, and finds nothing in flight when it wants to land it."""
+    backend = open_fake(guests=True, poison_on=13)
+    backend._usual[((1, 8),)] = 0.2
+    launch, started = fake.launch, threading.Event()
+
+    def slow(stream, work):
+        launch(stream, lambda: (started.wait(5), work()))
+
+    fake.launch = slow
+    raised: list[BaseException] = []
+
+    def guest() -> None:
+        try:
+            backend.run(rows(1, 13))
+        except DeviceLost as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=guest)
+    thread.start()
+    wait_until(lambda: fake.guests == 1)
+    beside = backend.submit(rows(1, 1))
+    wait_until(lambda: backend._device.busy)
+    started.set()
+    thread.join(5)
+    assert len(raised) == 1
+    assert isinstance(beside.exception(timeout=5), DeviceLost)
+    time.sleep(0.2)  # the owner has listened long enough
+    assert backend._device.call(lambda: "still here") == "still here"
+
+
 def test_a_guest_interrupted_while_it_waits_gives_its_slot_back_later(open_fake, fake, rows, monkeypatch):
     backend = open_fake(slots=1, guests=True)
     synchronize = fake.synchronize
@@ -165,6 +201,46 @@ def test_a_lease_is_filled_and_read_in_place(open_fake):
     assert settled(backend) == 2
     with pytest.raises(Mistake, match="released"):
         lease.run()
+
+
+def test_a_lease_that_is_released_during_its_run_keeps_its_slot_until_the_run_is_over(open_fake, fake, rows):
+    backend = open_fake(slots=1)
+    launch, go = fake.launch, threading.Event()
+    fake.launch = lambda stream, work: launch(stream, lambda: (go.wait(5), work()))
+    with backend.lease({"image": (1, 8)}) as lease:
+        lease.inputs["image"][...] = 9
+        run = lease.submit()
+    assert backend.free_slots == 0
+    other = backend.submit(rows(1, 77))
+    go.set()
+    found = run.result(5)
+    assert (found["inverted"] == 246).all()
+    assert not other.done(), "the result is still held"
+    del found, run
+    assert (other.result(5)["inverted"] == 178).all()
+    assert settled(backend) == 1
+
+
+def test_a_lease_interrupted_as_a_guest_keeps_its_slot_until_the_gpu_is_done(open_fake, fake, monkeypatch):
+    backend = open_fake(slots=1, guests=True)
+    synchronize, go, launch = fake.synchronize, threading.Event(), fake.launch
+    fake.launch = lambda stream, work: launch(stream, lambda: (go.wait(5), work()))
+
+    def interrupted(event):
+        monkeypatch.setattr(fake, "synchronize", synchronize)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fake, "synchronize", interrupted)
+
+    def interrupted_run() -> None:
+        with pytest.raises(KeyboardInterrupt), backend.lease({"image": (1, 8)}) as lease:
+            lease.run()
+
+    interrupted_run()
+    gc.collect()  # the traceback that pytest kept
+    assert backend.free_slots == 0
+    go.set()
+    assert settled(backend) == 1
 
 
 def test_a_lease_waits_for_a_free_slot(open_fake):
@@ -330,6 +406,147 @@ def test_stage_times_are_handed_out(fake):
     backend.run({"image": np.zeros((1, 4), np.uint8)})
     backend.close()
     assert seen == [{"copy in": 1.0, "run": 1.0, "copy out": 1.0}]
+
+
+def test_a_result_that_cannot_be_delivered_is_told_and_the_owner_goes_on(open_fake, rows, monkeypatch):
+    backend = open_fake()
+
+    def used_up(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backend, "_output", used_up)
+        future = backend.submit(rows(1, 1))
+        with pytest.raises(CheckFailed, match=r"the fake network failed on GPU 77 \(Fake GPU\): MemoryError"):
+            future.result(5)
+    assert (backend.submit(rows(1, 1)).result(5)["inverted"] == 254).all()
+    assert settled(backend) == 3
+
+
+def test_posted_work_that_raises_does_not_end_the_owner(open_fake, rows, caplog):
+    backend = open_fake()
+
+    def wrong() -> None:
+        raise ValueError("in the owner")
+
+    backend._device.post(wrong)
+    assert (backend.run(rows(1, 1))["inverted"] == 254).all()
+    assert "the thread of GPU 77 goes on after an error" in caplog.text
+
+
+@pytest.mark.parametrize("call", ["run", "lease"])
+def test_a_caller_whom_a_close_overtakes_gets_a_sentence(open_fake, rows, monkeypatch, call):
+    backend = open_fake(slots=1)
+    take = backend._take
+
+    def overtaken():
+        backend.close()
+        return take()
+
+    monkeypatch.setattr(backend, "_take", overtaken)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(backend.run, rows(1, 1)) if call == "run" else pool.submit(backend.lease, {"image": (1, 8)})
+        with pytest.raises(Mistake, match="was closed while the request waited"):
+            asked.result(timeout=5)
+
+
+def test_a_slot_that_is_taken_while_the_backend_closes_is_freed_when_it_comes_back(open_fake, fake, monkeypatch):
+    backend = open_fake(slots=1)
+    taken: list = []
+
+    class Contested(deque):
+        def popleft(self):
+            taken.append(self.pop())
+            return super().popleft()
+
+    monkeypatch.setattr(backend, "_free", Contested(backend._free))
+    backend.close()
+    assert len(fake.pinned_now) == 2
+    monkeypatch.setattr(backend, "_free", deque())
+    backend._give_back(taken[0])
+    wait_until(lambda: fake.closed == 1)
+    assert fake.pinned_now == []
+
+
+def test_a_forked_child_that_leaves_a_with_block_gets_the_sentence_and_does_not_hang(open_fake, rows):
+    backend = open_fake()
+    backend.run(rows(1, 1))
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            with backend:
+                backend.run(rows(1, 1))
+        except Mistake as error:
+            os.write(write, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    said: list[bytes] = []
+    reader = threading.Thread(target=lambda: said.append(os.read(read, 1000)), daemon=True)
+    reader.start()
+    reader.join(10)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(read)
+    assert b"CUDA does not survive a fork" in said[0]
+    assert (backend.run(rows(1, 1))["inverted"] == 254).all()
+
+
+def test_two_warm_ups_at_once_end(open_fake):
+    backend = open_fake(slots=2)
+    threads = [threading.Thread(target=backend.warm_up, args=({"image": (1, 8)},), daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert settled(backend) == 2
+
+
+def test_a_lease_knows_its_inputs_in_the_networks_order(open_fake, monkeypatch):
+    """Engines know a set of shapes by their order."""
+    backend = open_fake()
+    monkeypatch.setattr(backend, "inputs", {"image": backend.inputs["image"], "other": backend.inputs["image"]})
+    monkeypatch.setattr(gpu, "profile_of", lambda *_: 0)
+    monkeypatch.setattr(backend, "_held_views", lambda _, tensors: dict.fromkeys(tensors))
+    lease = backend.lease({"other": (1, 2), "image": (1, 4)})
+    assert list(lease._shapes.items()) == [("image", (1, 4)), ("other", (1, 2))]
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_an_engine_that_fails_while_it_opens_is_a_sentence_and_leaves_nothing(fake, rows, dies):
+    class Failing(FakeEngine):
+        def attach(self, slot):
+            super().attach(slot)
+            if dies:
+                fake.dead = "an illegal memory access was encountered"
+            raise RuntimeError("the library\nrefused")
+
+    expected = (DeviceLost, "is lost to this process") if dies else (CheckFailed, "the cuda backend did not open on")
+    try:
+        with pytest.raises(expected[0], match=expected[1]):
+            GpuBackend("cuda", 76, lambda _: fake, Failing, 1)
+        if dies:
+            with pytest.raises(DeviceLost):
+                GpuBackend("cuda", 76, lambda _: FakeCuda(), FakeEngine, 1)
+        else:
+            assert (fake.memory_of, fake.pinned_now, fake.events) == ({}, [], [])
+            wait_until(lambda: fake.closed == 1)
+            assert 76 not in devices._devices
+    finally:
+        devices._devices.pop(76, None)
+
+
+def test_streams_that_cannot_be_made_leave_no_context_behind(fake, monkeypatch):
+    def refused():
+        raise RuntimeError("no stream")
+
+    monkeypatch.setattr(fake, "stream", refused)
+    with pytest.raises(RuntimeError, match="no stream"):
+        GpuBackend("cuda", 76, lambda _: fake, FakeEngine, 1)
+    assert (fake.opened, fake.closed) == (1, 1)
+    assert 76 not in devices._devices
 
 
 def test_no_slot_is_no_backend(fake):

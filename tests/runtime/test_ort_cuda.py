@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from trtkit.config import ShapeRange
-from trtkit.errors import CheckFailed, MissingComponent
+from trtkit.errors import CheckFailed, MissingComponent, Mistake
 from trtkit.runtime import copy_kernel, ort_cuda, ort_program
 from trtkit.runtime.fused.convolutions import Convolutions
 from trtkit.runtime.fused.program import FusedProgram
@@ -232,6 +232,52 @@ def test_a_graph_that_fails_is_said_once_and_runs_go_on_without(cuda, graphs, fa
     assert not engine.round_trip(slot, SHAPES)
     (said,) = engine.notes
     assert said.startswith(note)
+
+
+def test_a_round_trip_that_does_not_launch_leaves_the_run_its_picture(cuda, graphs, monkeypatch):
+    engine, slot = open_engine(cuda)
+    image = picture(*SHAPES["image"])
+    expected = [ran(cuda, engine, slot, image) for _ in range(2)]
+    launch = graphs.launch
+
+    def refusing(graph: ReplayedGraph) -> None:
+        if graph is not graphs.alive[0]:
+            raise RuntimeError("cuGraphLaunch gave CUDA_ERROR_OUT_OF_MEMORY")
+        launch(graph)
+
+    monkeypatch.setattr(graphs, "launch", refusing)
+    assert np.array_equal(ran(cuda, engine, slot, image), expected[0])
+    assert len(graphs.alive) == 1
+    assert engine.notes[0].endswith("could not be captured: cuGraphLaunch gave CUDA_ERROR_OUT_OF_MEMORY")
+
+
+def test_a_capture_on_what_the_device_holds_does_not_take_the_host_for_it(cuda):
+    """time_alone runs what lies on the device; the slot's host memory may hold another picture."""
+    engine, slot = open_engine(cuda)
+    image = picture(*SHAPES["image"])
+    cuda.copy_in(slot.device["image"], image.reshape(-1), None)
+    for _ in range(3):
+        engine.enqueue(slot, SHAPES)
+    assert engine.notes == []
+    assert engine.round_trip(slot, SHAPES)
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [
+        ({"picture": [1, 2, 2, 3]}, "profiles.0 has no key 'image', an input of the ONNX model with dynamic axes"),
+        (
+            {"image": [1, 16, 16]},
+            "profiles.0.image: shapes [1, 16, 16] to [1, 16, 16] do not fit the input of",
+        ),
+        ({}, "profiles.0 has no key 'image'"),
+    ],
+)
+def test_a_profile_of_another_network_is_refused_by_its_key(cuda, profile, words):
+    ranges = {name: ShapeRange(min=sizes, opt=sizes, max=sizes) for name, sizes in profile.items()}
+    with pytest.raises(Mistake) as raised:
+        OrtCudaEngine(MODEL.SerializeToString(), Place(cuda, 0, None), [ranges])
+    assert words in str(raised.value)
 
 
 def test_the_least_recently_used_shapes_go_first_and_a_round_trip_is_a_use(cuda, graphs):

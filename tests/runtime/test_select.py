@@ -185,9 +185,10 @@ def test_a_lost_gpu_is_no_reason_to_go_on_in_silence(model, root, gpu, opened, m
         load(model, root)
 
 
-def test_a_gpu_that_is_not_there_is_an_error_even_for_auto(model, root):
-    with pytest.raises(MissingComponent, match="--device 7 does not exist: this machine has"):
-        load(model, root, device=7)
+@pytest.mark.parametrize("device", [7, -1])
+def test_a_gpu_that_is_not_there_is_an_error_even_for_auto(model, root, device):
+    with pytest.raises(MissingComponent, match=f"--device {device} does not exist: this machine has"):
+        load(model, root, device=device)
 
 
 def test_an_unknown_backend_is_a_mistake(model, root):

@@ -133,7 +133,25 @@ def test_a_graph_whose_replay_differs_is_not_used_and_said(open_trt, trt, monkey
     backend = open_trt(rtx=rtx)
     for value in range(5):
         assert (backend.run(image(1, 8, value))["inverted"] == 255 - value).all()
-    assert "shapes 1x8 did not repeat the plain run; it is not used" in backend.notes[-1]
+    assert (
+        backend.notes[-1] == "CUDA graphs are off: the one of shapes 1x8 did not repeat the plain run and is not used"
+    )
+
+
+def test_a_graph_that_does_not_launch_is_destroyed_and_said_once(open_trt, monkeypatch):
+    def refused(self):
+        raise RuntimeError("cuGraphLaunch gave CUDA_ERROR_OUT_OF_MEMORY")
+
+    monkeypatch.setattr(FakeGraph, "launch", refused)
+    backend = open_trt()
+    for width in range(1, MOST_CONTEXTS + 2):
+        for _ in range(3):
+            assert (backend.run(image(1, width))["inverted"] == 248).all()
+    assert [graph.destroyed for graph in FakeGraph.made] == [True]
+    (said,) = backend.notes
+    assert (
+        said == "CUDA graphs are off: the one of shapes 1x1 gave an error: cuGraphLaunch gave CUDA_ERROR_OUT_OF_MEMORY"
+    )
 
 
 def test_an_engine_that_does_not_load_says_why_in_tensorrt_s_own_words(open_trt):

@@ -12,6 +12,7 @@ makes its calls while it has the owner's turn, waits without it, and never has a
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 import time
@@ -214,14 +215,21 @@ class Device:
     def _serve(self) -> None:
         try:
             self.cuda.open()
-            self.streams = Streams(self.cuda.stream(), self.cuda.stream(), self.cuda.stream())
+            try:
+                self.streams = Streams(self.cuda.stream(), self.cuda.stream(), self.cuda.stream())
+            except BaseException:
+                self.cuda.close()
+                raise
         except BaseException as error:  # it is raised in the caller
             self._opened.set_exception(error)
             return
         self._opened.set_result(None)
         while (work := self._next()) is not None:
             with self._turn:
-                work()
+                try:
+                    work()
+                except Exception:  # every network on this GPU needs this thread
+                    _log().exception("the thread of GPU %d goes on after an error", self.ordinal)
             del work  # it may be all that keeps a result alive, and a result holds its slot
         if self.lost is None:
             self.cuda.close()
@@ -235,12 +243,10 @@ class Device:
                 return self._inbox.get_nowait()
             except queue.Empty:
                 pass
-            job = self._flight[0]
             # With two in flight the GPU has its next job already: nothing is lost by not listening meanwhile. A lone
             # job is listened beside, but for its last part: a timer wakes late, and polling here would keep the
             # interpreter's lock from other threads (they would get it every 5 ms). CUDA waits without the lock.
-            ahead = job.started + _LISTEN * job.expected - time.perf_counter() if len(self._flight) == 1 else 0.0
-            del job
+            ahead = self._until_landing() if len(self._flight) == 1 else 0.0
             if ahead > _SHORT:
                 with contextlib.suppress(queue.Empty):
                     return self._inbox.get(timeout=ahead)
@@ -248,17 +254,27 @@ class Device:
                 self._land_oldest()
         return self._inbox.get()
 
+    def _until_landing(self) -> float:
+        """Seconds in which the oldest job in flight will hardly be done."""
+        try:
+            job = self._flight[0]
+        except IndexError:  # a guest has found the context dead, and ended every job
+            return 0.0
+        return job.started + _LISTEN * job.expected - time.perf_counter()
+
     def _land_oldest(self) -> None:
-        """Wait for the oldest job in flight; deliver it, or its failure."""
+        """With the turn: wait for the oldest job in flight, if there is one; deliver it, or its failure."""
+        if not self._flight:
+            return  # a guest has found the context dead since
         job = self._flight[0]
         try:
             self.cuda.synchronize(job.done)
-        except Exception as error:
             self._flight.popleft()
+            job.land()
+        except Exception as error:  # the host's memory may be used up, too: whoever waits has to know
+            if self._flight and self._flight[0] is job:
+                self._flight.popleft()
             job.fail(self.failed(error))
-            return
-        self._flight.popleft()
-        job.land()
 
     def _die(self, reason: str) -> None:
         self.lost = reason
@@ -268,6 +284,10 @@ class Device:
         for user in list(self._users):
             user.abandon()
         self.cuda.abandon()
+
+
+def _log() -> logging.Logger:
+    return logging.getLogger("trtkit")
 
 
 _devices: dict[int, Device] = {}

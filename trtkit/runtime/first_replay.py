@@ -31,6 +31,8 @@ def same_as_eager(
     """
     done = cuda.event()
     try:
+        for name, size in (inputs or {}).items():  # a run on what the device holds may not have come from the host
+            cuda.copy_in(slot.device[name], slot.host[name][:size], stream)
         _paint(cuda, stream, slot, outputs, done)
         eager()
         expected = _outputs(cuda, stream, slot, outputs, done)
@@ -40,14 +42,17 @@ def same_as_eager(
             found = _outputs(cuda, stream, slot, outputs, done)
         else:
             kept = {name: slot.host[name][:size].copy() for name, size in inputs.items()}
-            _paint(cuda, stream, slot, {**outputs, **inputs}, done)
-            for name, content in kept.items():
-                slot.host[name][: content.size] = content
-            replay()
-            _wait(cuda, stream, done)
-            found = {name: slot.host[name][:size] for name, size in outputs.items()}
-            for name, content in kept.items():  # for the run that comes next, whatever the replay did
-                cuda.copy_in(slot.device[name], slot.host[name][: content.size], stream)
+            try:
+                _paint(cuda, stream, slot, {**outputs, **inputs}, done)
+                for name, content in kept.items():
+                    slot.host[name][: content.size] = content
+                replay()
+                _wait(cuda, stream, done)
+                found = {name: slot.host[name][:size] for name, size in outputs.items()}
+            finally:  # for the run that comes next, whatever the replay did, if it was launched at all
+                for name, content in kept.items():
+                    slot.host[name][: content.size] = content
+                    cuda.copy_in(slot.device[name], slot.host[name][: content.size], stream)
     finally:
         cuda.drop(done)
     return all(np.array_equal(expected[name], found[name]) for name in outputs)

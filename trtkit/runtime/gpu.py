@@ -9,6 +9,8 @@ own thread (Device.enter).
 from __future__ import annotations
 
 import contextlib
+import functools
+import threading
 import time
 import weakref
 from collections import deque
@@ -30,6 +32,8 @@ from trtkit.runtime.slots import MemoryPlan, Slot, free_slot, make_slot, mark, m
 
 DEFAULT_SLOTS = 3
 """One being copied in, one running, one being copied out."""
+_MOST_TIMES = 4096
+"""Sets of shapes whose usual times are kept."""
 _EARLY, _NAP = 0.9, 5e-4
 """A caller is woken at this share of a job's usual time, if that is longer than so many seconds."""
 _LONG, _DOZE = 1e-2, 0.7
@@ -61,7 +65,8 @@ class Job:
     arrays: Mapping[str, np.ndarray] | None
     future: Future[Any] = field(default_factory=Future)
     slot: Slot | None = None
-    lease: Lease | None = None
+    held: tuple[Arrays, Arrays] | None = None
+    """A lease's inputs and outputs: they keep its slot, should it be released during the run."""
     done: Event = None
     marked: bool = False
     started: float = 0.0
@@ -96,14 +101,20 @@ class GpuBackend:
         self._waiting: deque[Callable[[Slot | None], None]] = deque()
         self._slots: list[Slot] = []
         self._usual: dict[tuple, float] = {}
+        self._warming = threading.Lock()
         self._engine: Engine | None = None
         self._device: Device = acquire(ordinal, open_cuda, self)
         try:
             self._device.call(lambda: self._open(open_engine, slots))
-        except BaseException:
-            self._device.call(self._free_everything)
-            self._device.part(self)
-            raise
+        except BaseException as error:
+            give_up = functools.partial(self._not_opened, error)
+            try:
+                told = self._device.call(give_up)
+            finally:
+                self._device.part(self)
+            if told is error:
+                raise
+            raise told from error
         engine = self._network
         self.inputs, self.outputs = engine.inputs, engine.outputs
         self.profiles = engine.profiles
@@ -130,7 +141,7 @@ class GpuBackend:
         slot = self._take()
         if slot is not None:
             self._fill(slot, arrays)
-            if self._alone(slot, shapes, outputs, leased=False):
+            if self._alone(slot, shapes, outputs):
                 try:
                     return {name: self._output(slot, name, shape).copy() for name, shape in outputs.items()}
                 finally:
@@ -162,6 +173,7 @@ class GpuBackend:
         wanted = {name: tuple(shape) for name, shape in shapes.items()}
         nothing = {name: np.empty((), self.inputs[name][0] if name in self.inputs else np.uint8) for name in wanted}
         check_inputs(self.inputs, {name: np.broadcast_to(nothing[name], shape) for name, shape in wanted.items()})
+        wanted = {name: wanted[name] for name in self.inputs}  # engines know a set of shapes by their order
         profile_of(self._network.profiles, wanted)
         granted: Future[Slot] = Future()
 
@@ -187,12 +199,13 @@ class GpuBackend:
     def warm_up(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Run `shapes` on every slot until nothing is left to be tuned or captured, on noise."""
         noise = np.random.default_rng(0)
-        leases = [self.lease(shapes) for _ in self._slots]
-        for lease in leases:
-            for array in lease.inputs.values():
-                array[...] = noise.integers(0, 100, array.shape).astype(array.dtype)
-            for _ in range(3):
-                lease.run()
+        with self._warming:  # two at once would each hold what the other waits for
+            leases = [self.lease(shapes) for _ in self._slots]
+            for lease in leases:
+                for array in lease.inputs.values():
+                    array[...] = noise.integers(0, 100, array.shape).astype(array.dtype)
+                for _ in range(3):
+                    lease.run()
 
     def time_alone(self, shapes: Mapping[str, tuple[int, ...]], times: int) -> list[float]:
         """Seconds of each of `times` runs on what already lies on the device: no copies, one at a time."""
@@ -216,8 +229,11 @@ class GpuBackend:
         """See Backend: there is nothing to give back, the slots never grow."""
 
     def close(self) -> None:
-        """Finish what is queued, then free everything. Slots whose views are still held are freed with them."""
-        if self._closed:
+        """Finish what is queued, then free everything. Slots whose views are still held are freed with them.
+
+        In a forked child it does nothing: all of it is the parent's.
+        """
+        if self._closed or process.inherited():
             return
         self._closed = True
         if self._device.lost is not None:
@@ -279,10 +295,10 @@ class GpuBackend:
             self._device.post(lambda: self._begin(job, slot))
         return job
 
-    def _alone(self, slot: Slot, shapes: Shapes, outputs: Shapes, leased: bool) -> bool:
+    def _alone(self, slot: Slot, shapes: Shapes, outputs: Shapes, held: tuple[Arrays, Arrays] | None = None) -> bool:
         """Run the filled slot to its end in this thread, as the device's guest; False if the owner has to.
 
-        Raises what a future would have given; the slot is back then, unless it is a lease's.
+        Raises what a future would have given; the slot is back then, unless it is a lease's (`held`: see Job).
         """
         device, key = self._device, tuple(shapes.values())
         if self.on_stages is not None or not self._network.anywhere(slot, shapes) or not device.enter():
@@ -297,17 +313,15 @@ class GpuBackend:
             if usual > _LONG:
                 time.sleep(_DOZE * usual)
             device.cuda.synchronize(slot.done)
-            spent = time.perf_counter() - began
-            self._usual[key] = min(spent, self._usual.get(key, spent) * 1.05)
+            self._note_time(key, time.perf_counter() - began)
         except Exception as error:
             told = self._told(device.guest_failed(error))
-            if not leased:
+            if held is None:
                 self._give_back(slot)
             raise told from None
         except BaseException:
             # Interrupted while it waits: the GPU still works on the slot, and the owner gives it back after that.
-            if not leased:
-                device.post(lambda: self._come_back(slot))
+            device.post(lambda: self._come_back(slot, held))
             raise
         finally:
             device.leave()
@@ -332,6 +346,8 @@ class GpuBackend:
     def _queue(self, grant: Callable[[Slot | None], None]) -> None:
         self._waiting.append(grant)
         self._device.post(self._pump)
+        if self._engine is None or self._device.lost is not None:  # since the caller asked; the owner may have ended
+            self._end_waiting()
 
     def _fill(self, slot: Slot, arrays: Mapping[str, np.ndarray]) -> None:
         for name in self.inputs:
@@ -397,6 +413,15 @@ class GpuBackend:
             "use fewer slots, a smaller profile in engines.yaml, or stop what else uses the GPU (nvidia-smi)"
         )
 
+    def _not_opened(self, error: BaseException) -> BaseException:
+        """Free what was made until `error`; what to raise for it."""
+        found = self._device.failed(error)
+        with contextlib.suppress(Exception):  # what went wrong first is what has to be said
+            self._free_everything()
+        if isinstance(found, TrtkitError) or not isinstance(found, Exception):
+            return found
+        return CheckFailed(f"the {self.name} backend did not open on {self._device.label}: {_words(found)}")
+
     def _pump(self) -> None:
         """Give free slots to those who wait; free them once the backend is closed."""
         while self._waiting:
@@ -409,7 +434,7 @@ class GpuBackend:
             self._finish_slots()
 
     def _begin(self, job: Job, slot: Slot | None) -> None:
-        if job.lease is None and not job.future.set_running_or_notify_cancel():
+        if job.held is None and not job.future.set_running_or_notify_cancel():
             self._give_back(slot)
             return
         if slot is None or self._device.lost is not None:
@@ -467,10 +492,11 @@ class GpuBackend:
                 cuda.copy_out(self._bytes(slot, name, self.outputs[name][0], shape), slot.device[name], stream)
         cuda.record(slot.done, stream)
 
-    def _come_back(self, slot: Slot) -> None:
-        """Owner thread: give back the slot of a guest that was interrupted."""
+    def _come_back(self, slot: Slot, held: tuple[Arrays, Arrays] | None) -> None:
+        """Owner thread: give back the slot of a guest that was interrupted; a lease's comes back with what is held."""
         self._device.failed(RuntimeError("interrupted"))  # waits for the GPU, and finds out whether it lives
-        self._give_back(slot)
+        if held is None:
+            self._give_back(slot)
 
     def _bytes(self, slot: Slot, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
         return slot.host[name][: byte_size(dtype, shape)]
@@ -478,8 +504,7 @@ class GpuBackend:
     def _landed(self, job: Job) -> None:
         slot = job.slot
         assert slot is not None
-        spent, key = time.perf_counter() - job.started, tuple(job.shapes.values())
-        self._usual[key] = min(spent, self._usual.get(key, spent) * 1.05)
+        self._note_time(tuple(job.shapes.values()), time.perf_counter() - job.started)
         if job.marked and self.on_stages is not None:
             cuda = self._device.cuda
             self.on_stages({stage: cuda.milliseconds(*pair) for stage, pair in slot.marks.items()})
@@ -490,12 +515,16 @@ class GpuBackend:
             result = self._held_views(
                 slot, {name: (self.outputs[name][0], shape) for name, shape in job.outputs.items()}
             )
-        elif job.wanted == "lease":
-            assert job.lease is not None
-            result = job.lease.outputs
+        elif job.held is not None:
+            result = job.held[1]
         else:
             result = slot
         _settle(job.future, result, None)
+
+    def _note_time(self, key: tuple, spent: float) -> None:
+        if len(self._usual) > _MOST_TIMES:
+            self._usual.clear()
+        self._usual[key] = min(spent, self._usual.get(key, spent) * 1.05)
 
     def _failed(self, job: Job, error: BaseException) -> None:
         if job.wanted != "lease":
@@ -512,11 +541,12 @@ class GpuBackend:
                 f"{self._device.label} ran out of memory in a run ({mib(free)} of {mib(total)} free), beside "
                 f"{self.memory.sentence() if self.memory else 'its buffers'}; use a smaller batch or fewer slots"
             )
-        return CheckFailed(f"{self._network.what} failed on {self._device.label}: {' '.join(str(error).split())}")
+        return CheckFailed(f"{self._network.what} failed on {self._device.label}: {_words(error)}")
 
     def _end_waiting(self) -> None:
-        while self._waiting:
-            self._waiting.popleft()(None)
+        with contextlib.suppress(IndexError):  # a caller who came too late ends them, too
+            while True:
+                self._waiting.popleft()(None)
 
     def _finish(self) -> None:
         """Run what is queued to its end, then free."""
@@ -530,8 +560,11 @@ class GpuBackend:
         """Closed: free what is free; with the last slot go the engine and this backend's place on the device."""
         if self._device.lost is not None or self._engine is None:
             return
-        while self._free:
-            slot = self._free.popleft()
+        while True:
+            try:
+                slot = self._free.popleft()
+            except IndexError:  # a caller may take the last one at this moment; it comes back
+                break
             self._engine.detach(slot)
             free_slot(self._device.cuda, slot)
             self._slots.remove(slot)
@@ -551,6 +584,7 @@ class GpuBackend:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+        self._end_waiting()
 
 
 class Lease:
@@ -575,8 +609,9 @@ class Lease:
 
     def run(self) -> Arrays:
         self._check()
-        if self._backend._alone(self._slot, self._shapes, self._out, leased=True):
-            return self.outputs
+        outputs = self.outputs
+        if self._backend._alone(self._slot, self._shapes, self._out, (self.inputs, outputs)):
+            return outputs
         found: Arrays = self._backend._await(self._start())
         return found
 
@@ -586,12 +621,12 @@ class Lease:
             raise Mistake("the lease was released; take another one")
 
     def _start(self) -> Job:
-        job = Job(self._backend, self._shapes, self._out, "lease", None, lease=self)
+        job = Job(self._backend, self._shapes, self._out, "lease", None, held=(self.inputs, self.outputs))
         job.future.set_running_or_notify_cancel()
         return self._backend._post(job, self._slot)
 
     def release(self) -> None:
-        """Let go of the arrays; the slot is used again once nobody else holds one."""
+        """Let go of the arrays; the slot is used again once nobody else holds one, a run under way included."""
         self.inputs, self.outputs = {}, {}
 
     def __enter__(self) -> Lease:
@@ -609,6 +644,11 @@ def _spend(tokens: deque[int], backend: weakref.ref[GpuBackend], slot: Slot) -> 
         owner = backend()
         if owner is not None:
             owner._give_back(slot)
+
+
+def _words(error: BaseException) -> str:
+    """What it says, on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _settle(future: Future[Any], result: Any, error: BaseException | None) -> None:

@@ -16,7 +16,7 @@ def capability_of(ordinal: int) -> str | None:
 def check_ordinal(ordinal: int) -> None:
     """Raise MissingComponent if --device names a GPU that is not there; 0 is always fine, it is the default."""
     found = len(local_capabilities())
-    if ordinal and ordinal >= found:
+    if ordinal and not 0 <= ordinal < found:
         have = "no NVIDIA GPU" if found == 0 else f"{found} of them, numbered from 0"
         raise MissingComponent(f"--device {ordinal} does not exist: this machine has {have}")
 

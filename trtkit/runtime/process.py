@@ -34,14 +34,18 @@ _guests: list[Guest] = []
 def check() -> None:
     """Raise Mistake in a forked child of a process that has opened a GPU; otherwise note that this one uses it."""
     global _used_by
-    mine = os.getpid()
     if _used_by is None:
-        _used_by = mine
-    elif _used_by != mine:
+        _used_by = os.getpid()
+    elif inherited():
         raise Mistake(
-            f"process {mine} was forked from process {_used_by}, which uses the GPU, and CUDA does not survive a fork; "
-            "start it with multiprocessing.get_context('spawn')"
+            f"process {os.getpid()} was forked from process {_used_by}, which uses the GPU, and CUDA does not survive "
+            "a fork; start it with multiprocessing.get_context('spawn')"
         )
+
+
+def inherited() -> bool:
+    """Whether what holds a GPU here belongs to the process that this one was forked from."""
+    return _used_by is not None and _used_by != os.getpid()
 
 
 def enter(guest: Guest) -> None:

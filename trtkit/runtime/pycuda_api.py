@@ -15,7 +15,7 @@ import numpy as np
 
 from trtkit.errors import CheckFailed, MissingComponent
 from trtkit.optional import installed, need
-from trtkit.runtime.cuda_api import Event, Function, Module, OutOfMemory, Stream
+from trtkit.runtime.cuda_api import DeviceTooSmall, Event, Function, Module, OutOfMemory, Stream
 from trtkit.runtime.process import immortalise
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: no hidden order with the legacy default stream, which others may use
@@ -30,6 +30,7 @@ class PyCuda:
         if ordinal >= count:
             have = "no NVIDIA GPU" if count == 0 else f"{count} GPU{'s' if count > 1 else ''}, numbered from 0"
             raise MissingComponent(f"--device {ordinal} does not exist: this machine has {have}")
+        self._ordinal = ordinal
         self._device = self._drv.Device(ordinal)
         self.name: str = self._device.name()
         self.capability = "{}.{}".format(*self._device.compute_capability())
@@ -41,8 +42,19 @@ class PyCuda:
         self._held: dict[int, Any] = {}
 
     def open(self) -> None:
-        self._context = self._device.retain_primary_context()
-        self._context.push()
+        try:
+            self._context = self._device.retain_primary_context()
+            self._context.push()
+        except self._drv.MemoryError as error:
+            raise DeviceTooSmall(
+                f"GPU {self._ordinal} ({self.name}) has no room left for a CUDA context; stop what else uses the GPU "
+                "(nvidia-smi), or take another one (--device)"
+            ) from error
+        except self._drv.Error as error:
+            raise MissingComponent(
+                f"GPU {self._ordinal} ({self.name}) gives this process no CUDA context ({error}); nvidia-smi shows "
+                "whether another process has it to itself (compute mode E. Process)"
+            ) from error
         if installed("cuda.bindings.driver"):
             self._bindings = need("cuda.bindings.driver", "running a network on a GPU")
             self._current = self._bindings.cuCtxGetCurrent()[1]

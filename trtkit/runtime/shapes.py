@@ -75,15 +75,20 @@ def byte_size(dtype: np.dtype, shape: Shape) -> int:
 
 
 def input_profiles(inputs: IOTensors, profiles: Sequence[Profile], what: str) -> list[Profile]:
-    """`profiles`, or the one that fixed shapes imply. Raises Mistake if dynamic inputs come without a profile."""
+    """`profiles` with a range for every input, or the one that fixed shapes imply.
+
+    Raises Mistake if dynamic inputs come without a profile, or a profile is not one of these inputs.
+    """
+    from trtkit.build_engines.profiles import check_profile
     from trtkit.config import ShapeRange
 
-    if profiles:
-        return list(profiles)
+    shapes = {name: tuple(-1 if size is None else size for size in shape) for name, (_, shape) in inputs.items()}
     fixed: Profile = {}
-    for name, (_, shape) in inputs.items():
-        if None in shape:
+    for name, shape in shapes.items():
+        if -1 not in shape:
+            fixed[name] = ShapeRange(min=list(shape), opt=list(shape), max=list(shape))
+        elif not profiles:
             raise Mistake(f"{what}: input '{name}' has dynamic axes and engines.yaml states no profile for it")
-        sizes = [size for size in shape if size is not None]
-        fixed[name] = ShapeRange(min=sizes, opt=sizes, max=sizes)
-    return [fixed]
+    for number, ranges in enumerate(profiles):
+        check_profile(shapes, ranges, number, what)
+    return [{name: (fixed | ranges)[name] for name in inputs} for ranges in profiles] or [fixed]

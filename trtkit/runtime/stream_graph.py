@@ -29,7 +29,9 @@ class StreamGraph:
         try:
             enqueue()
         except BaseException:
-            self._driver.cuStreamEndCapture(self._stream)
+            status, unfinished = self._driver.cuStreamEndCapture(self._stream)
+            if int(status) == 0:  # else the capture had ended by itself, and there is none
+                self._driver.cuGraphDestroy(unfinished)
             raise
         graph = self._call("cuStreamEndCapture", self._stream)
         try:

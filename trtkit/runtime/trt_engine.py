@@ -88,6 +88,7 @@ class TrtEngine:
         self.profiles: Sequence[Profile] = profiles_of(self._engine, list(self.inputs))
         self.workspace = workspace_of(self._engine)
         self._scratch: int | None = None
+        self._graphs = True
         self._ready: dict[int, OrderedDict[tuple, _Ready]] = {}
 
     def output_shapes(self, shapes: Shapes) -> Shapes:
@@ -107,7 +108,8 @@ class TrtEngine:
     def enqueue(self, slot: Slot, shapes: Shapes) -> None:
         ready = self._context_for(slot, shapes)
         ready.runs += 1
-        if ready.runs == 2:  # not the first time: many shapes are met once, and TensorRT wants a run before a capture
+        # Not the first time: many shapes are met once, and TensorRT wants a run before a capture.
+        if self._graphs and ready.runs == 2:
             self._accelerate(ready, slot, shapes)
         if ready.graph is not None:
             ready.graph.launch()
@@ -197,16 +199,22 @@ class TrtEngine:
             else:
                 self._execute(ready.context)  # TensorRT defers work to the first run after a change of shapes
                 graph = StreamGraph(cuda.handle(stream), lambda: self._execute(ready.context))
-                same = same_as_eager(cuda, stream, slot, sizes, lambda: self._execute(ready.context), graph.launch)
-                if same:
-                    ready.graph = graph
-                else:
-                    graph.destroy()
+                try:
+                    same = same_as_eager(cuda, stream, slot, sizes, lambda: self._execute(ready.context), graph.launch)
+                    if same:
+                        ready.graph = graph
+                finally:
+                    if ready.graph is None:
+                        graph.destroy()
         except (RuntimeError, CheckFailed) as error:
-            self.notes.append(f"no CUDA graph for shapes {_texts(shapes)}: {error}")
+            self._graphs = False  # said once: each set of shapes that comes back would fail again
+            self.notes.append(f"CUDA graphs are off: the one of shapes {_texts(shapes)} gave an error: {error}")
             return
         if not same:
-            self.notes.append(f"the CUDA graph of shapes {_texts(shapes)} did not repeat the plain run; it is not used")
+            self._graphs = False
+            self.notes.append(
+                f"CUDA graphs are off: the one of shapes {_texts(shapes)} did not repeat the plain run and is not used"
+            )
 
     def _execute(self, context: Any) -> None:
         # False, and zeros in the output, was all that told of a failed run (pytorch/TensorRT#4481).
