@@ -18,6 +18,8 @@ from trtkit.package.shapes import shares
 from .conftest import VERSION
 
 READER = Path(__file__).parent / "read_configs.py"
+RECORD = b'{"schema_version": 1, "trtkit": "0", "files": {}}'
+"""What marks a folder as a package."""
 
 
 @pytest.fixture
@@ -283,9 +285,47 @@ def test_another_folder_is_never_replaced(packaged, tmp_path):
     assert (out / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        b'{"name": "my-app", "version": "1.0.0", "files": ["dist"]}',
+        b'{"schema_version": 1, "trtkit": "0"}',
+        b'["schema_version", "trtkit", "files"]',
+        b"{",
+        b"\xff",
+        b"[" * 100_000,
+    ],
+)
+def test_a_package_json_of_another_program_makes_no_package(packaged, tmp_path, record):
+    """npm's record has the same name."""
+    source = tmp_path / "out" / "src" / "index.js"
+    source.parent.mkdir(parents=True)
+    source.write_text("years of work")
+    (tmp_path / "out" / "package.json").write_bytes(record)
+    answer, out = packaged("cv_unet")
+    assert (answer.code, answer.out) == (2, "")
+    said = " ".join(answer.err.split())
+    assert said == (
+        f"trtkit: --out {out} is there and is no package of trtkit's (its package.json is not trtkit's); name another "
+        "folder"
+    )
+    assert (source.read_text(), (out / "package.json").read_bytes()) == ("years of work", record)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_what_is_no_folder_is_never_replaced(packaged, tmp_path, link):
+    real = tmp_path / "real"
+    folder.write(real, {"a": b"mine"}, lambda sums: RECORD)
+    (tmp_path / "out").symlink_to(real) if link else (tmp_path / "out").write_text("years of work")
+    answer, _ = packaged("cv_unet")
+    why = "it is a link" if link else "it is no folder"
+    assert (answer.code, f"is there and is no package of trtkit's ({why}); name another" in answer.err) == (2, True)
+    assert (real / "a").read_bytes() == b"mine"
+
+
 def test_a_failure_half_way_leaves_the_old_package_and_nothing_else(tmp_path):
     out = tmp_path / "out"
-    folder.write(out, {"a": b"old"}, lambda sums: b"{}")
+    folder.write(out, {"a": b"old"}, lambda sums: RECORD)
 
     def broken(sums):
         raise RuntimeError("stopped")

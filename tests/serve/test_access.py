@@ -1,8 +1,11 @@
 """Keys, addresses, origins: who may use the server, and what is said about it."""
 
+import time
+
 import pytest
 
 from trtkit.errors import Mistake
+from trtkit.serve import ended
 from trtkit.serve.access import Keys, check_address, read_keys
 
 from .tiny import photo
@@ -47,15 +50,48 @@ def test_no_origin_may_call_unless_it_was_named(serve):
         await opened(client, service)
         answer = await client.post("/v1/cv_unet", content=photo(64, 64), headers={"origin": "https://site.example"})
         assert answer.status_code == 401
+        assert answer.headers["access-control-allow-origin"] == "https://site.example", "so that its page can read it"
+        answer = await client.post("/v1/cv_unet", content=photo(64, 64), headers={"origin": "https://other.example"})
+        assert (answer.status_code, "access-control-allow-origin" in answer.headers) == (401, False)
         assert (await client.options("/v1/cv_unet")).status_code == 401
         headers = {"origin": "https://site.example", "x-api-key": KEY}
         answer = await client.post("/v1/cv_unet", content=photo(64, 64), headers=headers)
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "https://site.example")
 
+    async def nothing_else(client, service):
+        """Without --cors the question is a request like any other, and so it is where it names no origin."""
+        for headers in (asked, {"access-control-request-method": "POST"}):
+            assert (await client.options("/v1/cv_unet", headers=headers)).status_code == 401
+
+    async def no_endpoint(client, service):
+        for path in ("/v1", "/metrics", "/docs", "/v2/models/cv_unet"):
+            assert (await client.options(path, headers=asked)).text == "OK", "the same wherever it goes"
+            assert (await client.get(path, headers=asked)).status_code == 401
+        headers = {"access-control-request-method": "POST"}
+        assert (await client.options("/v1", headers=headers)).status_code == 401
+
     serve(closed)
     serve(closed, keys=(KEY,))
+    serve(nothing_else, keys=(KEY,))
+    serve(no_endpoint, cors=("https://site.example",), keys=(KEY,))
     serve(opened, cors=("https://site.example",))
     serve(keys_too, cors=("https://site.example",), keys=(KEY,))
+
+
+def test_a_page_of_a_named_origin_may_send_and_read_tensors_in_binary(serve):
+    length = "inference-header-content-length"
+    asked = {"origin": "https://site.example", "access-control-request-method": "POST"}
+    asked["access-control-request-headers"] = f"authorization,content-encoding,content-type,{length}"
+
+    async def test(client, service):
+        answer = await client.options("/v2/models/cv_unet_matting/infer", headers=asked)
+        assert (answer.status_code, answer.text) == (200, "OK")
+        answer = await client.post("/v2/models/cv_unet_matting/infer", headers={"origin": "https://site.example"})
+        exposed = answer.headers["access-control-expose-headers"].split(", ")
+        assert {length, "retry-after", "server-timing", "x-request-id"} <= set(exposed)
+        assert answer.headers["access-control-allow-origin"] == "https://site.example"
+
+    serve(test, cors=("https://site.example",))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
@@ -101,6 +137,46 @@ def test_a_session_ends_with_the_process():
     assert keys.knows_session(keys.session(KEY))
     assert not Keys([KEY]).knows_session(keys.session(KEY))
     assert not keys.knows_session(keys.session("another"))
+
+
+def test_a_session_that_was_ended_opens_nothing_and_the_others_of_its_key_go_on():
+    keys = Keys([KEY, "another-key-of-this-server"])
+    one, other = keys.session(KEY), keys.session(KEY)
+    keys.end_session(one)
+    assert [keys.knows_session(session) for session in (one, other)] == [False, True]
+    for no_session in ("", "x", "a.b.c", other[:-1], "\xff." + other):
+        keys.end_session(no_session)
+        assert not keys.knows_session(no_session)
+    assert keys.knows_session(other)
+
+
+def test_a_session_is_over_after_a_week_and_only_the_server_says_when(monkeypatch):
+    keys, week = Keys([KEY]), 7 * 24 * 3600
+    session, now = keys.session(KEY), time.time()
+    name, until, signature = session.split(".")
+    assert not keys.knows_session(f"{name}.{int(until) + week}.{signature}")
+    monkeypatch.setattr(time, "time", lambda: now + week - 60)
+    assert keys.knows_session(session)
+    monkeypatch.setattr(time, "time", lambda: now + week + 60)
+    assert not keys.knows_session(session)
+
+
+def test_where_very_many_sessions_were_ended_the_one_that_is_over_first_is_forgotten():
+    memory = memoryview(bytearray(ended.Ended.SIZE))[: 3 * ended.Ended.SIZE // 4096]
+    last = ended.Ended(memory)
+    names = [bytes([65 + number]) * ended.ID_BYTES for number in range(4)]
+    for name, until in zip(names, (30, 10, 20, 40), strict=True):
+        last.add(name, until)
+    assert [name in ended.Ended(memory) for name in names] == [True, False, True, True]
+
+
+def test_a_session_that_is_ended_again_and_again_puts_no_other_out_of_its_place():
+    two_places = memoryview(bytearray(ended.Ended.SIZE))[: 2 * ended.Ended.SIZE // 4096]
+    keys = Keys([KEY], ended=ended.Ended(two_places))
+    first, second = keys.session(KEY), keys.session(KEY)
+    for session in (first, second, second, second):
+        keys.end_session(session)
+    assert not keys.knows_session(first)
 
 
 def test_a_key_is_never_in_the_log(serve, caplog):

@@ -183,6 +183,7 @@ def test_a_cut_out_stands_before_a_colour_or_ones_own_picture(visit, server):
     behind = io.BytesIO()
     Image.new("RGB", (30, 30), (200, 100, 0)).save(behind, "PNG")
     page.set_input_files("#background-file", [_file("behind.png", behind.getvalue(), "image/png")])
+    page.get_by_role("button", name="behind.png", pressed=True).wait_for()
     page.select_option("#save-as", "image/jpeg")
     name, saved = _saved(page, ".download")
     assert name == "half.cutout.jpg"
@@ -190,6 +191,58 @@ def test_a_cut_out_stands_before_a_colour_or_ones_own_picture(visit, server):
 
     page.get_by_label("Transparent").check()
     assert page.input_value("#save-as") == "image/png"
+
+
+def test_a_background_that_the_browser_cannot_read_is_told_and_the_old_one_stays(visit, server):
+    """Chromium reads no TIFF, though it is an image that the file dialogue offers."""
+    page = visit(server.url)
+    page.set_input_files("#files", [_file("first.png", photo(60, 60, kind="PNG"), "image/png")])
+    _cards(page, "done", 1)
+    page.get_by_label("Blue", exact=True).check()
+    page.set_input_files("#background-file", [_file("scan.tif", photo(60, 90, kind="TIFF"), "image/tiff")])
+    told = page.get_by_text("This browser cannot read scan.tif; a JPEG, PNG or WebP would do.")
+    told.wait_for()
+    assert page.get_by_label("Blue", exact=True).is_checked()
+    dark = np.zeros((40, 40, 3), np.uint8)  # the tiny network's alpha is the red channel
+    stream = io.BytesIO()
+    Image.fromarray(dark).save(stream, "PNG")
+    page.set_input_files("#files", [_file("second.png", stream.getvalue(), "image/png")])
+    second = _cards(page, "done", 2).last
+    with page.expect_download() as download:
+        second.locator(".download").click()
+    assert pixels(Path(download.value.path()).read_bytes())[20, 20].tolist() == [0x25, 0x63, 0xEB, 255]
+    page.get_by_label("Green", exact=True).check()
+    told.wait_for(state="hidden")
+
+
+def test_a_background_that_cannot_be_put_behind_is_told_on_the_card(visit, server):
+    page = visit(server.url)
+    page.set_input_files("#files", [_file("first.png", photo(60, 60, kind="PNG"), "image/png")])
+    _cards(page, "done", 1)
+    page.evaluate("createImageBitmap = async () => ({ close() {} })")  # the page believes it, the studio does not
+    page.set_input_files("#background-file", [_file("scan.tif", photo(60, 90, kind="TIFF"), "image/tiff")])
+    page.get_by_text("The background could not be put behind it: ").wait_for()
+    page.get_by_label("Blue", exact=True).check()
+    page.locator('.card .meta:has-text("60 \N{MULTIPLICATION SIGN} 60")').wait_for()
+
+
+def test_the_others_go_on_where_waiting_pictures_are_removed(visit, server):
+    page = visit(server.url)
+    held, sent = [], []
+    page.route("**/v1/cv_unet*", lambda route: route.continue_() if sent else held.append(route))
+    names = [f"{number}.png" for number in range(1, 10)]
+    page.set_input_files("#files", [_file(name, photo(40, 40, kind="PNG"), "image/png") for name in names])
+    for _ in range(3000):
+        if len(held) == 3:
+            break
+        page.wait_for_timeout(10)
+    for name in names[3:6]:
+        page.get_by_role("button", name=f"Remove {name}").click()
+    for route in held:
+        route.continue_()
+        sent.append(route)
+    _cards(page, "done", 6)
+    assert page.inner_text("#summary").startswith("6 of 6 done")
 
 
 def test_what_the_browser_cannot_show_is_sent_as_it_is(visit, server):

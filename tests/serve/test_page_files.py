@@ -59,8 +59,11 @@ def test_a_key_opens_a_session_and_the_page_itself_needs_none(serve):
         assert "samesite=strict" in cookie
         assert KEY not in cookie
         assert (await client.get("/v1")).json()["keys"] is True  # httpx sends the cookie
+        held = client.cookies["trtkit_session"]
         await client.post("/logout")
         assert (await client.get("/v1")).status_code == 401
+        again = {"cookie": f"trtkit_session={held}"}
+        assert (await client.get("/v1", headers=again)).status_code == 401, "wherever else the cookie was"
 
     serve(test, keys=(KEY,))
 

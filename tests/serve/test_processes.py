@@ -214,6 +214,15 @@ def test_a_session_that_one_front_opened_is_known_to_all(both):
         assert other.ask("GET", "/v1", Authorization="", Cookie=cookie[:-1] + "x")[0] == 401
 
 
+def test_a_session_that_one_front_ended_is_known_to_none(both):
+    with on_both(both) as (one, other):
+        cookie, kept = (one.ask("POST", "/login")[2]["Set-Cookie"].partition(";")[0] for _ in range(2))
+        assert other.ask("POST", "/logout", Authorization="", Cookie=cookie)[0] == 200
+        for client in (one, other):
+            assert client.ask("GET", "/v1", Authorization="", Cookie=cookie)[0] == 401
+            assert client.ask("GET", "/v1", Authorization="", Cookie=kept)[0] == 200
+
+
 def test_nothing_of_the_shared_memory_has_a_name(both):
     """So nothing can stay behind, however the processes end."""
     for pid in (both.process.pid, *fronts_of(both)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -13,6 +14,9 @@ from trtkit.errors import Mistake
 from trtkit.files import PART, sha256, writing
 
 RECORD = "package.json"
+
+_RECORDED = {"schema_version": int, "trtkit": str, "files": dict}
+"""What tells our record from a file of the same name that is npm's, whose 'files' is a list."""
 
 Content = bytes | Path
 """A file's bytes, or the file that it is a copy of."""
@@ -70,9 +74,22 @@ def _may_replace(out: Path) -> None:
         raise Mistake(f"--out {out} has no name that a package could be renamed to; name a folder")
     if not out.exists() and not out.is_symlink():
         return
-    if out.is_dir() and not out.is_symlink() and (not any(out.iterdir()) or (out / RECORD).is_file()):
-        return
-    raise Mistake(f"--out {out} is there and is no package of trtkit's ({RECORD} is missing); name another folder")
+    if out.is_dir() and not out.is_symlink():
+        if not any(out.iterdir()) or _is_ours(out / RECORD):
+            return
+        lacks = f"its {RECORD} is not trtkit's" if (out / RECORD).exists() else f"{RECORD} is missing"
+    else:
+        lacks = "it is a link" if out.is_symlink() else "it is no folder"
+    raise Mistake(f"--out {out} is there and is no package of trtkit's ({lacks}); name another folder")
+
+
+def _is_ours(record: Path) -> bool:
+    """Whether `trtkit package` wrote this: all that lies beside it may be deleted then."""
+    try:
+        content = json.loads(record.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in _RECORDED.items())
 
 
 def _fill(folder: Path, files: Mapping[str, Content]) -> Sums:

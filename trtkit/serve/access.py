@@ -7,24 +7,31 @@ import hmac
 import ipaddress
 import os
 import secrets
+import time
 from pathlib import Path
 
 from trtkit.errors import Mistake
 from trtkit.files import why_unreadable
+from trtkit.serve.ended import ID_BYTES, Ended
 
 KEYS_VARIABLE = "TRTKIT_API_KEYS"
 COOKIE = "trtkit_session"
 _SHORTEST = 16
+_SESSION_SECONDS = 7 * 24 * 3600
 
 
 class Keys:
-    """The API keys of a server; none at all lets everybody in. Keys are held as hashes and compared in constant
-    time. A session is an HMAC of the key's hash under a secret of this server: it ends with the server."""
+    """The API keys of a server; none at all lets everybody in. Keys are held as hashes and compared in constant time.
 
-    def __init__(self, keys: list[str], secret: bytes | None = None) -> None:
-        """`secret` is shared by the processes of one server."""
+    A session is a cookie of the page: an id, when it is over, and an HMAC of both and of the key's hash under a secret
+    of this server, so nothing has to be kept of one that is open, and it ends with the server.
+    """
+
+    def __init__(self, keys: list[str], secret: bytes | None = None, ended: Ended | None = None) -> None:
+        """`secret` and `ended` are shared by the processes of one server."""
         self._hashes = [hashlib.sha256(key.encode()).digest() for key in keys]
         self._secret = secret or secrets.token_bytes(32)
+        self._ended = ended or Ended(memoryview(bytearray(Ended.SIZE)))
 
     def __bool__(self) -> bool:
         return bool(self._hashes)
@@ -34,12 +41,40 @@ class Keys:
         return any(hmac.compare_digest(given, known) for known in self._hashes)
 
     def session(self, key: str) -> str:
-        """What the page's cookie holds for `key`."""
-        return hmac.new(self._secret, hashlib.sha256(key.encode()).digest(), "sha256").hexdigest()
+        """What the page's cookie holds for `key`; another one each time."""
+        begin = f"{secrets.token_hex(ID_BYTES)}.{int(time.time()) + _SESSION_SECONDS}"
+        return f"{begin}.{self._signature(begin, hashlib.sha256(key.encode()).digest())}"
 
     def knows_session(self, cookie: str) -> bool:
-        sessions = [hmac.new(self._secret, known, "sha256").hexdigest() for known in self._hashes]
-        return any(hmac.compare_digest(cookie.encode(), session.encode()) for session in sessions)
+        session = self._read(cookie)
+        return session is not None and session[0] not in self._ended
+
+    def end_session(self, cookie: str) -> None:
+        """From now on it is as unknown as any other that this server did not make."""
+        session = self._read(cookie)
+        if session is not None and session[0] not in self._ended:  # once more would put another one out of its place
+            self._ended.add(*session)
+
+    def _read(self, cookie: str) -> tuple[bytes, int] | None:
+        """(id, when it is over) of a session that this server made and whose time is not over."""
+        begin, _, given = cookie.rpartition(".")
+        signatures = [self._signature(begin, known) for known in self._hashes]
+        if not any(hmac.compare_digest(given.encode(), signature.encode()) for signature in signatures):
+            return None
+        name, _, until = begin.partition(".")
+        return (bytes.fromhex(name), int(until)) if int(until) > time.time() else None
+
+    def _signature(self, begin: str, key_hash: bytes) -> str:
+        return hmac.new(self._secret, key_hash + begin.encode(), "sha256").hexdigest()
+
+
+def session_in(cookies: str) -> str:
+    """The page's session in a Cookie header, empty where there is none."""
+    for piece in cookies.split(";"):
+        name, _, value = piece.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return ""
 
 
 def read_keys(file: Path | None) -> list[str]:

@@ -11,9 +11,10 @@ from trtkit.optional import need
 from trtkit.serve import health, images, metrics, openapi
 from trtkit.serve.access import Keys
 from trtkit.serve.answers import refusal_answer
-from trtkit.serve.gate import Gate
+from trtkit.serve.gate import App, Gate, Keyed
 from trtkit.serve.page import routes as page
 from trtkit.serve.protocol import routes as protocol
+from trtkit.serve.protocol.wire import HEADER_LENGTH
 from trtkit.serve.refusal import Refused, as_refusal
 from trtkit.serve.service import Service
 
@@ -46,18 +47,6 @@ def make_app(service: Service, keys: Keys, cors: Sequence[str] = ()) -> Gate:
         service.draining = True
         service.close()
 
-    middleware = []
-    if cors:
-        entry = need("starlette.middleware", "trtkit serve").Middleware
-        middleware.append(
-            entry(
-                need("starlette.middleware.cors", "trtkit serve").CORSMiddleware,
-                allow_origins=list(cors),
-                allow_methods=["GET", "POST"],
-                allow_headers=["authorization", "content-type", "x-api-key", "x-request-id"],
-                expose_headers=["server-timing", "x-request-id", "retry-after"],
-            )
-        )
     app = applications.Starlette(
         routes=[
             route("/", page.index),
@@ -75,8 +64,22 @@ def make_app(service: Service, keys: Keys, cors: Sequence[str] = ()) -> Gate:
         ],
         exception_handlers={http_error: no_route, TrtkitError: refuse, Exception: refuse},
         lifespan=lifespan,
-        middleware=middleware,
     )
-    gate = Gate(app, keys)
+    gate = Gate(_open_to(cors, Keyed(app, keys)))
     app.state.service, app.state.keys, app.state.gate = service, keys, gate
     return gate
+
+
+def _open_to(origins: Sequence[str], app: App) -> App:
+    """The application as pages of these origins may call it, and read what it answers."""
+    if not origins:
+        return app
+    length = HEADER_LENGTH.lower()
+    opened: App = need("starlette.middleware.cors", "trtkit serve").CORSMiddleware(
+        app,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-encoding", "content-type", length, "x-api-key", "x-request-id"],
+        expose_headers=[length, "retry-after", "server-timing", "x-request-id"],
+    )
+    return opened

@@ -1,6 +1,6 @@
-"""What every request passes: an id, its key, and one line in the log.
+"""What every request passes: an id and one line in the log, and further in the check of its key.
 
-A plain ASGI middleware: Starlette's own base class would put each body through a queue more.
+Plain ASGI middlewares: Starlette's own base class would put each body through a queue more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from trtkit.serve.access import COOKIE, Keys
+from trtkit.serve.access import Keys, session_in
 from trtkit.serve.answers import refusal_answer
 from trtkit.serve.refusal import Refused
 
@@ -21,7 +21,9 @@ log = logging.getLogger("trtkit.serve.access")
 errors = logging.getLogger("trtkit.serve")
 
 Message = MutableMapping[str, Any]
-App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 OPEN = ("/", "/login", "/logout", "/v2/health/live", "/v2/health/ready")
 """Paths that need no key: the page's own files tell nothing, a balancer asks after health without one."""
@@ -32,19 +34,16 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class Gate:
     """Wraps the application. `counts` maps (route, status) to answers, for /metrics."""
 
-    def __init__(self, app: App, keys: Keys) -> None:
-        self._app, self._keys = app, keys
+    def __init__(self, app: App) -> None:
+        self._app = app
         self.counts: dict[tuple[str, int], int] = {}
 
-    async def __call__(
-        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-    ) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        given = headers.get("x-request-id", "")
+        given = _headers(scope).get("x-request-id", "")
         request_id = given if _ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
         note: dict[str, Any] = {}
         scope.setdefault("state", {}).update(request_id=request_id, note=note)
@@ -62,11 +61,6 @@ class Gate:
             await send(message)
 
         try:
-            if self._keys and not self._may_pass(scope["method"], scope["path"], headers):
-                note["error"] = "no key, or a wrong one"
-                refused = Refused(401, "an API key is needed; send it as 'Authorization: Bearer KEY'")
-                await refusal_answer(refused)(scope, receive, sending)
-                return
             await self._app(scope, receive, sending)
         except Exception:
             errors.exception("request %s failed", request_id)
@@ -87,17 +81,32 @@ class Gate:
                 }
                 log.info(json.dumps(line | note))
 
-    def _may_pass(self, method: str, path: str, headers: dict[str, str]) -> bool:
+
+class Keyed:
+    """Lets those with a key into the application. What answers to pages of other origins (CORS) stands around it: a
+    browser asks whether a page may call without a key, and the page could not read a refusal that says nothing of it.
+    """
+
+    def __init__(self, app: App, keys: Keys) -> None:
+        self._app, self._keys = app, keys
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self._keys or self._may_pass(scope["path"], _headers(scope)):
+            await self._app(scope, receive, send)
+            return
+        scope["state"]["note"]["error"] = "no key, or a wrong one"
+        refused = Refused(401, "an API key is needed; send it as 'Authorization: Bearer KEY'")
+        await refusal_answer(refused)(scope, receive, send)
+
+    def _may_pass(self, path: str, headers: dict[str, str]) -> bool:
         if path in OPEN or path.startswith("/static/"):
             return True
-        if method == "OPTIONS" and "access-control-request-method" in headers:
-            return True  # a browser asks whether it may call, which it does without a key; no endpoint is reached
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         key = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         if key:
             return self._keys.knows(key)
-        for piece in headers.get("cookie", "").split(";"):
-            name, _, value = piece.strip().partition("=")
-            if name == COOKIE:
-                return self._keys.knows_session(value)
-        return False
+        return self._keys.knows_session(session_in(headers.get("cookie", "")))
+
+
+def _headers(scope: Message) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,13 @@ from trtkit.models.pipeline import Watcher
 from trtkit.models.served import parse_options
 from trtkit.models.spec import Model
 from trtkit.serve.answers import answer, json_answer
-from trtkit.serve.body import one_file, read_body
+from trtkit.serve.body import is_form, read_body
+from trtkit.serve.form import only_file
 from trtkit.serve.negotiate import kinds_of, negotiate, wants_progress
 from trtkit.serve.progress import ProgressAnswer
 from trtkit.serve.refusal import Refused
 from trtkit.serve.service import Service
+from trtkit.serve.ticket import Ticket
 from trtkit.serve.way import Result
 
 if TYPE_CHECKING:
@@ -67,25 +69,29 @@ async def picture(request: Request) -> Response | ProgressAnswer:
     name = request.path_params["model"]
     request.state.note["model"] = name
     served = service.served(name)
-    given: dict[str, str] = {}
-    for option, text in request.query_params.multi_items():
-        if option in given:
-            raise Refused(400, f"option '{option[:40]}' is there twice; give it once")
-        given[option] = text
-    pipeline = await service.opened(served, parse_options(served.model.served, given, name))
+    pipeline = await service.opened(served, parse_options(served.model.served, _query(request), name))
     accept = request.headers.get("accept", "")
     media_type, suffix = negotiate(accept, kinds_of(served.model))
     ticket = service.ticket()
     body = await read_body(request, service.limits.upload, ticket, service.arrivals)
-    data, called = one_file(body, request.headers.get("content-type", ""))
-    del body
+    kind = request.headers.get("content-type", "")
+    form = is_form(kind)
     service.admit(ticket)
+
+    async def out_of_form(watcher: Watcher | None) -> Result:
+        nonlocal body
+        data, called = await service.on_host(lambda: _file_in(body, kind, ticket))
+        body = b""
+        return await service.picture(served, pipeline, data, called, suffix, ticket, watcher)
+
+    def begun(watcher: Watcher | None) -> Awaitable[Result]:
+        if form:
+            return out_of_form(watcher)
+        return service.picture(served, pipeline, body, "the picture", suffix, ticket, watcher)
 
     async def work(watcher: Watcher | None = None) -> Result:
         async with hung_up(request) as gone:
-            result: Result = await service.guarded(
-                lambda: service.picture(served, pipeline, data, called, suffix, ticket, watcher), ticket, gone
-            )
+            result: Result = await service.guarded(lambda: begun(watcher), ticket, gone)
         request.state.note["stages_ms"] = {stage: round(spent * 1e3, 1) for stage, spent in result.seconds.items()}
         return result
 
@@ -94,6 +100,21 @@ async def picture(request: Request) -> Response | ProgressAnswer:
     result = await work()
     timing = ", ".join(f"{stage.replace(' ', '-')};dur={spent * 1e3:.1f}" for stage, spent in result.seconds.items())
     return answer(result.body, media_type, headers={"Server-Timing": timing, "Vary": "Accept"})
+
+
+def _query(request: Request) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for option, text in request.query_params.multi_items():
+        if option in given:
+            raise Refused(400, f"option '{option[:40]}' is there twice; give it once")
+        given[option] = text
+    return given
+
+
+def _file_in(form: bytes, content_type: str, ticket: Ticket) -> tuple[bytes, str]:
+    """As `only_file` has it, unless nobody waits for it any more by the time that a thread is free."""
+    ticket.check()
+    return only_file(form, content_type)
 
 
 @contextlib.asynccontextmanager

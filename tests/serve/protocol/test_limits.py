@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import struct
+import threading
 import zlib
 
 import numpy as np
@@ -170,6 +171,38 @@ def test_the_clients_own_timeout_can_only_shorten_the_limit(serve, network):
             assert (answer.status_code, "'timeout' is not a whole number" in answer.text) == (400, True)
 
     serve(test, batching=Batching(max_batch=1), limits=Limits(seconds=20, workers=2))
+
+
+def test_a_request_that_waited_past_its_time_is_not_read(serve, monkeypatch):
+    read, release = [], threading.Event()
+    monkeypatch.setattr(wire, "read", lambda *given: read.append(given))
+
+    async def test(client, service):
+        ahead = asyncio.create_task(service.on_host(lambda: release.wait(30)))
+        for path, request in ((NETWORK, tensor(image())), (PIPELINE, pictures(photo(64, 64)))):
+            assert (await client.post(path, **request)).status_code == 504
+        release.set()
+        await ahead
+        await until(lambda: not service.under_way)
+        assert not read
+
+    serve(test, limits=Limits(workers=1, seconds=0.3))
+
+
+def test_no_more_elements_are_made_of_a_body_than_its_shape_has(serve):
+    """33 KB of gzip hold 32 MiB of lengths, each 0. What is behind the second here is damaged, and nobody sees it."""
+    raw = bytes(8) + b"\xff\xff"
+    entry = {"name": "image", "datatype": "BYTES", "shape": [1, 1], "parameters": {"binary_data_size": len(raw)}}
+    head = json.dumps({"inputs": [entry]}).encode()
+
+    async def test(client, service):
+        answer = await client.post(PIPELINE, content=head + raw, headers={LENGTH: str(len(head))})
+        assert (answer.status_code, answer.json()["error"]) == (
+            400,
+            "input 'image' has more elements than the 1 of its shape [1, 1]; send so many",
+        )
+
+    serve(test)
 
 
 def test_a_body_past_the_limit_is_413_compressed_or_not(serve):

@@ -79,7 +79,7 @@ def _serve(start: Start, row: int, channel: Channel) -> None:
         models[name] = Served(model, networks, settings.limits.megapixels, (), start.bounds[name])
         models[name].pipeline({})  # now, and no client waits for it
     service = Service(models, settings.limits, gauges, link)
-    gate = make_app(service, Keys(list(settings.keys), start.secret), settings.cors)
+    gate = make_app(service, Keys(list(settings.keys), start.secret, shared.ended), settings.cors)
     connections = SharedGauge(shared, row, CONNECTIONS)
     server = make_server(settings_of(gate, settings.limits), listening, connections, lambda: link.say("listening"))
     link.start([remotes[number] for number in sorted(remotes)])

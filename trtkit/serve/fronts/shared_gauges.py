@@ -6,7 +6,10 @@ import fcntl
 import mmap
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from trtkit.serve.ended import Ended
 from trtkit.serve.fronts.memory import anonymous
 
 _BYTES = 8
@@ -15,7 +18,8 @@ UNDER_WAY, BODIES, BODY_BYTES, CONNECTIONS, NETWORKS = range(5)
 
 
 class SharedGauges:
-    """`fronts` numbers in each of `columns` columns, in shared memory, all 0 at first."""
+    """`fronts` numbers in each of `columns` columns, in shared memory, all 0 at first. Behind them lie the sessions of
+    the page that have ended."""
 
     def __init__(self, fronts: int, columns: int, descriptor: int) -> None:
         """`descriptor` stays open, for the lock."""
@@ -23,12 +27,15 @@ class SharedGauges:
         self._columns = columns
         self.descriptor = descriptor
         self._lock = threading.Lock()
-        self._numbers = memoryview(mmap.mmap(descriptor, fronts * columns * _BYTES)).cast("q")
+        end = fronts * columns * _BYTES
+        memory = memoryview(mmap.mmap(descriptor, end + Ended.SIZE))
+        self._numbers = memory[:end].cast("q")
+        self.ended = Ended(memory[end:], self._alone)
 
     @classmethod
     def new(cls, fronts: int, networks: int) -> SharedGauges:
         columns = NETWORKS + networks
-        return cls(fronts, columns, anonymous(fronts * columns * _BYTES))
+        return cls(fronts, columns, anonymous(fronts * columns * _BYTES + Ended.SIZE))
 
     def total(self, column: int) -> int:
         first = column * self._fronts
@@ -50,13 +57,19 @@ class SharedGauges:
             self._numbers[column * self._fronts + front] = 0
 
     def add_below(self, front: int, column: int, most: int) -> bool:
-        """One more unless all fronts have `most` together. A process that dies in the middle leaves no lock behind."""
-        fcntl.lockf(self.descriptor, fcntl.LOCK_EX)
-        try:
+        """One more unless all fronts have `most` together."""
+        with self._alone():
             if self.total(column) >= most:
                 return False
             self.add(front, column, 1)
             return True
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While no other process is here. One that dies in the middle leaves no lock behind."""
+        fcntl.lockf(self.descriptor, fcntl.LOCK_EX)
+        try:
+            yield
         finally:
             fcntl.lockf(self.descriptor, fcntl.LOCK_UN)
 

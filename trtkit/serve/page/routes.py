@@ -8,7 +8,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
 
-from trtkit.serve.access import COOKIE, Keys
+from trtkit.serve.access import COOKIE, Keys, session_in
 from trtkit.serve.answers import answer, json_answer
 from trtkit.serve.refusal import Refused
 
@@ -39,7 +39,8 @@ async def static(request: Request) -> Response:
 
 
 async def login(request: Request) -> Response:
-    """POST with a key as any request has it: a cookie stands for it until the server ends or the browser closes."""
+    """POST with a key as any request has it: a cookie stands for it until the server ends or the browser closes, a week
+    at most."""
     keys: Keys = request.app.state.keys
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if not keys:
@@ -55,6 +56,9 @@ async def login(request: Request) -> Response:
 
 
 async def logout(request: Request) -> Response:
+    """POST with the cookie, which opens nothing after that, wherever else it may be."""
+    keys: Keys = request.app.state.keys
+    keys.end_session(session_in(request.headers.get("cookie", "")))
     done = json_answer({})
     done.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=request.url.scheme == "https")
     return done

@@ -50,7 +50,7 @@ async def infer(request: Request) -> Response:
         nonlocal body
         if entry.batcher:
             entry.batcher.announce(ticket)
-        given, arrays = await service.on_host(lambda: _read(entry, body, encoding, header_length, service))
+        given, arrays = await service.on_host(lambda: _read(entry, body, encoding, header_length, service, ticket))
         body = b""
         _hurry(ticket, given.parameters)
         if entry.batcher:
@@ -84,9 +84,11 @@ async def infer(request: Request) -> Response:
 
 
 def _read(
-    entry: Entry, body: bytes, encoding: str, header_length: str | None, service: Service
+    entry: Entry, body: bytes, encoding: str, header_length: str | None, service: Service, ticket: Ticket
 ) -> tuple[InferRequest, Arrays]:
-    """The request and its inputs, checked against the model before anything is made of them."""
+    """The request and its inputs, checked against the model before anything is made of them; nothing of a request that
+    nobody waits for any more by the time that a thread is free."""
+    ticket.check()
     request = wire.read(compression.inflate(body, encoding, service.limits.upload), header_length)
     wire.check_outputs(request, [tensor.name for tensor in entry.outputs], entry.name)
     check(entry, {sent.name: (sent.datatype, sent.shape) for sent in request.inputs})

@@ -23,7 +23,7 @@ JSON_ELEMENTS = 1 << 20
 def from_raw(name: str, raw: memoryview, datatype: str, shape: tuple[int, ...]) -> np.ndarray:
     """The array that `raw` holds; it shares its memory and is read-only. Raises Mistake, naming the input."""
     if datatype == BYTES:
-        elements = list(_elements(name, raw))
+        elements = list(_elements(name, raw, shape))
         return _objects(name, elements, shape)
     dtype = np.dtype(NUMPY_OF[datatype]).newbyteorder("<")
     expected = math.prod(shape) * dtype.itemsize
@@ -81,9 +81,14 @@ def to_json(name: str, array: np.ndarray, datatype: str) -> list[Any]:
     return array.reshape(-1).tolist()
 
 
-def _elements(name: str, raw: memoryview) -> Iterator[bytes]:
-    at = 0
+def _elements(name: str, raw: memoryview, shape: tuple[int, ...]) -> Iterator[bytes]:
+    """No more of them than `shape` has: a body of nothing but lengths, which zips to next to nothing, has millions."""
+    at, places = 0, math.prod(shape)
     while at < len(raw):
+        if not places:
+            count = math.prod(shape)
+            raise Mistake(f"input '{name}' has more elements than the {count} of its shape {list(shape)}; send so many")
+        places -= 1
         if at + 4 > len(raw):
             raise Mistake(f"input '{name}' is cut short: an element's length has {len(raw) - at} of its 4 bytes")
         (size,) = struct.unpack_from("<I", raw, at)

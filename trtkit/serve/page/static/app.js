@@ -13,7 +13,7 @@ const FORMATS = "JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF";
 const $ = (id) => document.getElementById(id);
 let served = null; // what GET /v1 said
 let items = [];
-const backgrounds = makeBackgrounds($("swatches"), $("background-file"), backgroundChanged);
+const backgrounds = makeBackgrounds($("swatches"), $("background-file"), $("background-error"), backgroundChanged);
 
 // Signing in and out
 
@@ -124,6 +124,7 @@ function add(files) {
     const item = makeItem(file, settings, changed);
     item.remove = () => {
       items = items.filter((other) => other !== item);
+      line = line.filter((other) => other !== item);
       changed();
       $("choose").focus();
     };
@@ -143,16 +144,14 @@ function begin(some) {
   for (const item of some) item.state = "waiting";
   line.push(...some.filter((item) => !line.includes(item)));
   changed();
-  while (busy < AT_ONCE && line.length) next();
+  while (busy < AT_ONCE && line.length) work();
 }
 
-async function next() {
-  const item = line.shift();
-  if (!items.includes(item)) return;
+/** One of the places, until nobody waits for it. */
+async function work() {
   busy++;
-  await item.run();
+  while (line.length) await line.shift().run();
   busy--;
-  if (line.length) next();
 }
 
 $("choose").addEventListener("click", () => $("files").click());

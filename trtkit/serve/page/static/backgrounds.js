@@ -8,11 +8,17 @@ const COLOURS = [
   ["Green", "#16a34a"],
 ];
 
-/** Swatches in `place`; `fileInput` asks for a picture; `changed` is called after each choice. */
-export function makeBackgrounds(place, fileInput, changed) {
+/**
+ * Swatches in `place`; `fileInput` asks for a picture, and `error` says why one cannot be had; `changed` is called
+ * after each choice.
+ */
+export function makeBackgrounds(place, fileInput, error, changed) {
   let chosen = null;
+  let choices = 0; // a picture takes a while to be read, and another choice may come first
   const choose = (background) => {
+    choices++;
     chosen = background;
+    error.hidden = true;
     changed();
   };
 
@@ -45,10 +51,18 @@ export function makeBackgrounds(place, fileInput, changed) {
   const button = Object.assign(document.createElement("button"), { type: "button", textContent: "Picture…" });
   button.className = "quiet";
   button.addEventListener("click", () => fileInput.click());
-  fileInput.addEventListener("change", () => {
+  fileInput.addEventListener("change", async () => {
     const [picture] = fileInput.files;
     fileInput.value = "";
     if (!picture) return;
+    const choice = ++choices;
+    const readable = await canBeRead(picture);
+    if (choice !== choices) return;
+    if (!readable) {
+      error.textContent = `This browser cannot read ${picture.name}; a JPEG, PNG or WebP would do.`;
+      error.hidden = false;
+      return;
+    }
     place.querySelectorAll("input[type=radio]").forEach((radio) => (radio.checked = false));
     button.textContent = picture.name;
     button.setAttribute("aria-pressed", "true");
@@ -60,4 +74,14 @@ export function makeBackgrounds(place, fileInput, changed) {
   });
   place.append(button);
   return { get chosen() { return chosen; } };
+}
+
+/** What cannot be read now could not be put behind any result either: TIFF in most browsers, for one. */
+async function canBeRead(picture) {
+  try {
+    (await createImageBitmap(picture)).close();
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -109,7 +109,9 @@ export function makeItem(file, settings, changed) {
 
   /** Another background, where the result has one. */
   async function recompose() {
-    if (item.state === "done" && item.used.model.useful?.matte) await show();
+    if (item.state !== "done" || !item.used.model.useful?.matte) return;
+    const said = await show().then(told, (error) => `The background could not be put behind it: ${error.message}`);
+    if (item.state === "done") item.card.note(said); // else it has begun anew meanwhile
   }
 
   /** The result as the studio makes it: {preview}, or {blob} of `type` at the picture's own size. */
