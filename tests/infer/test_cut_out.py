@@ -109,6 +109,15 @@ def test_a_transparent_input_stays_transparent_where_it_was(trtkit, portrait_pix
     assert np.asarray(Image.open("out.png"))[:, :250, 3].max() == 0
 
 
+def test_a_cut_out_that_is_cut_out_again_keeps_its_colours(trtkit, portrait, in_empty_folder):
+    assert trtkit("infer", portrait, "-o", "once.png").code == 0
+    assert trtkit("infer", "once.png", "-o", "twice.png").code == 0
+    once, twice = (np.asarray(Image.open(name)).astype(int) for name in ("once.png", "twice.png"))
+    edge = (once[..., 3] > 0) & (once[..., 3] < 255) & (twice[..., 3] > 0)
+    assert edge.sum() > 1000
+    assert np.abs(once - twice)[edge, :3].mean() < 0.5
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (5, 7)])
 def test_tiny_pictures_come_out_at_their_size(trtkit, in_empty_folder, size):
     Image.new("RGB", size, (200, 100, 50)).save("tiny.png")

@@ -77,6 +77,38 @@ def test_an_empty_folder_and_an_empty_glob_are_named(tmp_path):
         jobs([str(tmp_path / "*.jpg")], None, "cutout", ".png")
 
 
+def test_results_alone_are_called_that_and_done_if_named(photos):
+    sentence = r"but results of earlier runs \(\*\.cutout\.\*\); to work on those, name each of them$"
+    with pytest.raises(Mistake, match=r"a\.cut\*' matches no picture " + sentence):
+        jobs([str(photos / "a.cut*")], None, "cutout", ".png")
+    for name in ("b.jpg", "a.PNG"):
+        (photos / name).unlink()
+    with pytest.raises(Mistake, match=r"photos holds no pictures " + sentence):
+        jobs([str(photos)], None, "cutout", ".png")
+    assert _targets([str(photos / "a.cutout.png")], None, "cutout", ".png") == [photos / "a.cutout.cutout.png"]
+
+
+def test_a_picture_that_is_named_in_three_ways_is_done_once_where_it_was_named_first(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    Path("linked").symlink_to(".")
+    named = ["b.jpg", "sub/../b.jpg", str(photos), "linked/b.jpg", "*.jp*g"]
+    assert [job.source for job in jobs(named, None, "cutout", ".png")] == [Path("b.jpg"), photos / "a.PNG"]
+
+
+def test_links_of_two_names_are_two_pictures(photos):
+    """As in a folder of links to contents: two names of equal pictures are two results."""
+    for name in ("x.jpg", "y.jpg"):
+        (photos / name).symlink_to(photos / "b.jpg")
+    names = [target.name for target in _targets([str(photos / "[xy].jpg")], None, "cutout", ".png")]
+    assert names == ["x.cutout.png", "y.cutout.png"]
+
+
+def test_two_ways_to_one_folder_do_not_give_two_pictures_one_result(photos):
+    (photos / "b.webp").write_bytes(b"x")
+    named = [str(photos / "b.jpg"), str(photos / "sub" / ".." / "b.webp")]
+    assert [target.name for target in _targets(named, None, "cutout", ".png")] == ["b.cutout.png", "b.webp.cutout.png"]
+
+
 def test_an_empty_name_is_not_the_current_folder(photos, monkeypatch):
     monkeypatch.chdir(photos)
     with pytest.raises(Mistake, match=r"^the name of a picture is empty; name a file, a folder \('\.' for this one\)"):

@@ -18,13 +18,30 @@ from trtkit.models.imaging.decode import decode
 from trtkit.models.pipeline import Files, Pipeline, StageClock
 
 
+class Unforeseen(TrtkitError):
+    """What no picture should meet: a fault of trtkit's own, which is the `__cause__`. The other pictures go on."""
+
+    def __init__(self, job: Job, cause: Exception) -> None:
+        super().__init__(f"{job.source} met a fault of trtkit's own: {type(cause).__name__}: {cause}")
+        self.__cause__ = cause
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of one result, and what people should know about it, a line each."""
+
+    files: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Done:
-    """One picture's outcome: the files written, or the error that one picture met (the others go on)."""
+    """One picture's outcome: what was written, or the error that one picture met (the others go on)."""
 
     job: Job
     error: TrtkitError | None
     files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def process(
@@ -56,22 +73,22 @@ def process(
                 encode.check_transparency(job.target.suffix, str(job.target))
             return pipeline.prepare(picture, clock)
 
-        def finish(job: Job, item: Any, raw: Any) -> tuple[Path, ...]:
+        def finish(job: Job, item: Any, raw: Any) -> Written:
             result = pipeline.finish(item, raw, clock)
             if isinstance(result, Files):
-                return _write_all(job.target, result)
+                return Written(_write_all(job.target, result), result.notes)
             with clock.stage("encode"):
                 encode.write(job.target, result)
-            return (job.target,)
+            return Written((job.target,))
 
-        finishing: deque[tuple[Job, Future[tuple[Path, ...]]]] = deque()
+        finishing: deque[tuple[Job, Future[Written]]] = deque()
         for group in _groups(_ahead(pool, prepare, jobs, batch + workers), batch):
             ready: list[tuple[Job, Any]] = []
             for job, future in group:
-                try:
-                    ready.append((job, future.result()))
-                except TrtkitError as error:
+                if error := _error(job, future):
                     report(Done(job, error))
+                else:
+                    ready.append((job, future.result()))
             if ready:
                 raws = pipeline.run([item for _, item in ready], clock)
                 for (job, item), raw in zip(ready, raws, strict=True):
@@ -92,11 +109,21 @@ def _write_all(target: Path, result: Files) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def _outcome(job: Job, future: Future[tuple[Path, ...]]) -> Done:
-    try:
-        return Done(job, None, future.result())
-    except TrtkitError as error:
+def _outcome(job: Job, future: Future[Written]) -> Done:
+    if error := _error(job, future):
         return Done(job, error)
+    written = future.result()
+    return Done(job, None, written.files, written.notes)
+
+
+def _error(job: Job, future: Future[Any]) -> TrtkitError | None:
+    """What kept the work on this picture from being done; waits for it."""
+    error = future.exception()
+    if isinstance(error, Exception) and not isinstance(error, TrtkitError):
+        return Unforeseen(job, error)
+    if isinstance(error, TrtkitError) or error is None:
+        return error
+    raise error
 
 
 def _ahead(

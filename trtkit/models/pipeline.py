@@ -57,9 +57,11 @@ class StageClock:
 @dataclass(frozen=True)
 class Files:
     """A result of several files that refer to each other by name: `make(stem)` gives name → content, every name being
-    the stem with an ending of its own ('stem.obj', 'stem.texture.png'), in an order in which they may be written."""
+    the stem with an ending of its own ('stem.obj', 'stem.texture.png'), in an order in which they may be written.
+    `notes` is what people should know about this one result, a line each."""
 
     make: Callable[[str], dict[str, bytes]]
+    notes: tuple[str, ...] = ()
 
 
 def picture_of(result: np.ndarray | Files) -> np.ndarray:

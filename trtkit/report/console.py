@@ -3,12 +3,20 @@ highlighting."""
 
 from __future__ import annotations
 
+import io
+import sys
+
 from rich.console import Console
 from rich.table import Table
 
 
 def console() -> Console:
-    """stdout, for what was asked for: files that were written, tables, figures."""
+    """stdout, for what was asked for: files that were written, tables, figures.
+
+    What it has no letters for, such as bytes of a file's name that are not UTF-8, is escaped, as on stderr.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     return _console(stderr=False)
 
 

@@ -13,7 +13,7 @@ from trtkit import config as configuration
 from trtkit.errors import Mistake
 from trtkit.export.ready import ready
 from trtkit.infer.inputs import jobs
-from trtkit.infer.run import Done, process
+from trtkit.infer.run import Done, Unforeseen, process
 from trtkit.infer.transparency import check_results
 from trtkit.models.imported.model import in_use
 from trtkit.models.pipeline import Pipeline, StageClock
@@ -36,14 +36,18 @@ def show(
     max_megapixels: float,
     root: Path,
 ) -> int:
-    """Returns the exit code: 0, or the first failed picture's. `options` are the model's own, as given."""
+    """Returns the exit code: 0, or the first failed picture's. `options` are the model's own, as given.
+
+    A fault of trtkit's own that a picture met is raised when the others are done.
+    """
     aside = remarks()
     settings = configuration.load()
     # What was named is looked at before anything is exported or loaded.
     asked, _ = in_use(model, style, root, settings)
     if asked.several_files and file_format != "png":
         raise Mistake(f"--format {file_format} is for a picture; {model} writes several files, its textures as PNG")
-    work = jobs(pictures, out, asked.result_tag, "" if asked.several_files else f".{file_format}")
+    suffix = "" if asked.several_files else f".{file_format}"
+    work = jobs(pictures, out, asked.result_tag, suffix, options)
     check_results(asked, options, work, max_megapixels)
     made = ready(model, style, weights, root, settings, publish=False)
     chosen = made.model
@@ -70,6 +74,9 @@ def show(
         one.backend.close()
     failed = [outcome for outcome in outcomes if outcome.error]
     _summary(console(), outcomes, clock, spent)
+    for outcome in failed:
+        if isinstance(outcome.error, Unforeseen) and outcome.error.__cause__:
+            raise outcome.error.__cause__
     return failed[0].error.exit_code if failed and failed[0].error else 0
 
 
@@ -98,6 +105,8 @@ def _run(
             bar.advance(task)
             if outcome.error:
                 bar.console.print(f"failed: {outcome.error}", style="red")
+            for note in outcome.notes:
+                bar.console.print(f"{outcome.job.source}: {note}")
 
         outcomes = process(
             pipeline, work, clock, batch, max_megapixels=max_megapixels, keeps_alpha=model.keeps_alpha, done=done
@@ -116,8 +125,10 @@ def _summary(printer: Console, outcomes: list[Done], clock: StageClock, spent: f
             printer.print(str(path))
         printer.print(f"{last}  {stages}  total {_ms(spent)}")
         return
+    folders = {outcome.job.target.parent for outcome in good}
+    where = f"written to {folders.pop()}" if len(folders) == 1 else "done, each result beside its picture"
     printer.print(
-        f"{len(good)} of {len(outcomes)} pictures written to {good[0].job.target.parent}, "
+        f"{len(good)} of {len(outcomes)} pictures {where}, "
         f"{_ms(spent / len(good))} each ({stages} a picture, stages overlap)"
     )
 

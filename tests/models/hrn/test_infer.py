@@ -1,6 +1,7 @@
 """`trtkit infer -m hrn` from picture to files, on networks that know the faces of a drawn scene."""
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,10 +28,10 @@ def face_networks(face, uv, monkeypatch, in_empty_folder):
     loaded and how often it ran are its attributes."""
     known = SimpleNamespace(loaded=[], runs=None, backends=None)
 
-    def use(name, places=None, size=None, mode="RGB"):
+    def use(name, places=None, size=None, mode="RGB", blind=()):
         size = size or SIZES[name]
         image, truths = scene(face, uv, places or PLACES[name], size) if name != "none" else (_flat(size), [])
-        known.backends, known.runs = networks(truths, size)
+        known.backends, known.runs = networks(truths, size, blind=blind)
         path = in_empty_folder / f"{name}.png"
         Image.fromarray(image).convert(mode).save(path)
         return path
@@ -96,6 +97,26 @@ def test_all_faces_are_numbered_and_go_through_each_network_once(trtkit, face_ne
     assert [name for name in _names(".") if name.endswith(".glb")] == ["two.face.1.glb", "two.face.2.glb"]
     assert face_networks.runs["net_recon"] == face_networks.runs["mid_net"] == 1
     assert len(face_networks.backends["net_recon"].batches[0]) == 2
+
+
+def test_a_face_that_is_left_out_is_told(trtkit, face_networks):
+    picture = face_networks.use("two", blind=(0,))
+    done = trtkit("infer", "-m", "hrn", picture, "-o", "out", "--output", "coeffs", "--all-faces")
+    assert done.code == 0, done.err
+    assert f"{picture}: 1 of 2 faces left out: their landmarks are not to be seen" in " ".join(done.err.split())
+    assert len(json.loads(Path("out/two.face.coeffs.json").read_text())["faces"]) == 1
+    done = trtkit("infer", "-m", "hrn", face_networks.use("two"), "-o", "out", "--output", "coeffs", "--all-faces")
+    assert "left out" not in done.err
+
+
+def test_a_name_that_is_not_utf8_ends_no_batch_and_its_files_find_each_other(trtkit, face_networks, in_empty_folder):
+    strange = os.fsdecode(b"caf\xe9")
+    face_networks.use("one").replace(in_empty_folder / f"{strange}.png")
+    done = trtkit("infer", "-m", "hrn", f"{strange}.png", face_networks.use("one"), "-o", "out")
+    assert done.code == 0, done.err
+    assert _names("out") == sorted(f"{name}.face.{ending}" for name in ("one", strange) for ending in MESH)
+    assert b"mtllib caf\xe9.face.mtl\n" in Path(f"out/{strange}.face.obj").read_bytes()
+    assert b"map_Kd caf\xe9.face.texture.png\n" in Path(f"out/{strange}.face.mtl").read_bytes()
 
 
 def test_a_folder_is_done_twice_and_never_takes_its_own_results(trtkit, face_networks, in_empty_folder):

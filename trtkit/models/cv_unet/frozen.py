@@ -63,12 +63,11 @@ class OfficialCutOut:
 
     def finish(self, item: Picture, raw: np.ndarray, clock: StageClock) -> np.ndarray:
         """uint8 [H, W, 4] RGBA, [H, W, 3] over a background, or the alpha [H, W]."""
-        if item.alpha is not None:
-            raw = raw.copy()
-            raw[..., 3] = np.minimum(raw[..., 3], item.alpha)
+        matte = np.ascontiguousarray(raw[..., 3])
+        if self._background is not None:
+            with clock.stage("compose"):
+                return compose.over_background(item.rgb, matte, self._background, item.alpha)
+        alpha = matte if item.alpha is None else np.minimum(matte, item.alpha)
         if self._options.alpha_only:
-            return np.ascontiguousarray(raw[..., 3])
-        if self._background is None:
-            return raw
-        with clock.stage("compose"):
-            return compose.over_background(item.rgb, np.ascontiguousarray(raw[..., 3]), self._background)
+            return alpha
+        return raw if item.alpha is None else np.dstack([raw[..., :3], alpha])

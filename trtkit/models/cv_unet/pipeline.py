@@ -95,12 +95,10 @@ class CutOut:
         picture = item.picture
         with clock.stage("upsample"):
             crop = item.placement.crop
-            alpha = upsample_alpha(crop(raw), picture.size, picture.rgb, crop(item.canvas))
-            if picture.alpha is not None:
-                alpha = np.minimum(alpha, picture.alpha)
+            matte = upsample_alpha(crop(raw), picture.size, picture.rgb, crop(item.canvas))
         if self._options.alpha_only:
-            return alpha
+            return matte if picture.alpha is None else np.minimum(matte, picture.alpha)
         with clock.stage("compose"):
             if self._background is None:
-                return compose.cutout(picture.rgb, alpha)
-            return compose.over_background(picture.rgb, alpha, self._background)
+                return compose.cutout(picture.rgb, matte, picture.alpha)
+            return compose.over_background(picture.rgb, matte, self._background, picture.alpha)

@@ -96,7 +96,7 @@ class FaceReconstruction:
             with clock.stage("files"):
                 return files.contents(raw, self._assets.model, self._options.output, stem)
 
-        return Files(make)
+        return Files(make, _left_out(raw))
 
     def reconstruct(self, picture: Picture, clock: StageClock) -> Faces:
         """Raises Mistake, naming the picture, where no face is found or none can be aligned, and CheckFailed where
@@ -144,3 +144,12 @@ class FaceReconstruction:
             skin = reconstruct.albedo(self._networks, base, model)
         with clock.stage("detail"):
             return base, mid, reconstruct.detail(self._networks, base, mid, skin, self._uv)
+
+
+def _left_out(faces: Faces) -> tuple[str, ...]:
+    if not faces.left_out:
+        return ()
+    found = faces.left_out + len(faces.vector)
+    return (
+        f"{faces.left_out} of {found} faces left out: their landmarks are not to be seen, so they cannot be aligned",
+    )

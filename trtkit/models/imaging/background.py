@@ -7,18 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from trtkit.errors import Mistake
-from trtkit.models.imaging.compose import Colour, parse_color
+from trtkit.models.imaging.compose import Colour, over_colour, parse_color
 from trtkit.models.imaging.decode import decode
+
+_BEHIND: Colour = (255, 255, 255)
+"""What a transparent background picture itself stands before: its hidden colours may be anything."""
 
 
 def read_background(text: str, limit_megapixels: float) -> Colour | np.ndarray:
-    """(r, g, b) for a colour, uint8 [H, W, 3] RGB for an existing picture.
+    """(r, g, b) for a colour, uint8 [H, W, 3] RGB for an existing picture, over white where that is transparent.
 
     Raises Mistake, naming --background, if it is neither.
     """
     path = Path(text)
     if path.is_file():
-        return decode(path, limit_megapixels=limit_megapixels).rgb
+        picture = decode(path, limit_megapixels=limit_megapixels)
+        return picture.rgb if picture.alpha is None else over_colour(picture.rgb, picture.alpha, _BEHIND)
     try:
         return parse_color(text)
     except Mistake as error:

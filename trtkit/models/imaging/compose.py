@@ -26,31 +26,36 @@ BLUR_RADII = (45, 6)
 over shorter distances than the paper's 90 pixels are here."""
 
 
-def cutout(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGBA uint8 [H, W, 4], straight (not premultiplied), of `rgb` uint8 [H, W, 3] and `alpha` uint8 [H, W].
+def cutout(rgb: NDArray[np.uint8], matte: NDArray[np.uint8], own: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """RGBA uint8 [H, W, 4], straight (not premultiplied), of `rgb` uint8 [H, W, 3] and its `matte` uint8 [H, W].
 
-    Where alpha is between 0 and 255 the colour is the foreground's own, the old background's share taken
+    `own` uint8 [H, W] is the transparency that the picture came with; alpha is the lesser of the two.
+    Where the matte is between 0 and 255 the colour is the foreground's own, the old background's share taken
     out; where alpha is 0 it is black: it compresses to half and shows nobody the room behind.
     """
-    rgba = np.empty((*alpha.shape, 4), np.uint8)
-    cv2.cvtColor(_visible_foreground(rgb, alpha), cv2.COLOR_RGB2RGBA, dst=rgba)
-    cv2.insertChannel(alpha, rgba, 3)
+    rgba = np.empty((*matte.shape, 4), np.uint8)
+    cv2.cvtColor(_foreground(rgb, matte, own), cv2.COLOR_RGB2RGBA, dst=rgba)
+    cv2.insertChannel(_alpha(matte, own), rgba, 3)
     return rgba
 
 
 def over_background(
-    rgb: NDArray[np.uint8], alpha: NDArray[np.uint8], background: Colour | NDArray[np.uint8]
+    rgb: NDArray[np.uint8],
+    matte: NDArray[np.uint8],
+    background: Colour | NDArray[np.uint8],
+    own: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
-    """uint8 [H, W, 3]: the foreground of `rgb` over one colour, or over a picture uint8 [h, w, 3].
+    """uint8 [H, W, 3]: the cut-out of `rgb`, `matte` and `own` over one colour, or over a picture uint8 [h, w, 3].
 
     A background picture covers: scaled to fill the photograph's rectangle and cut evenly on both sides.
     """
+    alpha = _alpha(matte, own)
     height, width = alpha.shape
     if isinstance(background, tuple):
         out = np.full((height, width, 3), background, np.uint8)
     else:
         out = _covering(background, (height, width))
-    foreground = _visible_foreground(rgb, alpha)
+    foreground = _foreground(rgb, matte, own)
     if _is_small(alpha):
         _mix(foreground, _share(alpha), out)
         return out
@@ -58,6 +63,13 @@ def over_background(
     semi = _semi_transparent(alpha)
     for tile in tiles_with(semi, (height, width)):
         _mix(foreground[tile], _share(alpha[tile]), out[tile])
+    return out
+
+
+def over_colour(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8], colour: Colour) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3]: `rgb` uint8 [H, W, 3], whose colours are straight, over `colour` by `alpha` uint8 [H, W]."""
+    out = np.full(rgb.shape, colour, np.uint8)
+    _mix(rgb, _share(alpha), out)
     return out
 
 
@@ -94,6 +106,21 @@ def _semi_transparent(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     semi = np.empty_like(alpha)
     cv2.inRange(alpha, 1, 254, dst=semi)
     return semi
+
+
+def _alpha(matte: NDArray[np.uint8], own: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    return matte if own is None else np.minimum(matte, own)
+
+
+def _foreground(rgb: NDArray[np.uint8], matte: NDArray[np.uint8], own: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """As _visible_foreground of `rgb` and `matte`, and where `own` lets less through than the matte, `rgb` itself: what
+    came transparent has straight colours, with no background in them. Black where `own` is 0, too."""
+    estimated = _visible_foreground(rgb, matte)
+    if own is None:
+        return estimated
+    # Equal, too: at the edges of a cut-out that is cut out again both say the same.
+    cv2.copyTo(rgb, cv2.compare(own, matte, cv2.CMP_LE), estimated)
+    return np.asarray(cv2.copyTo(estimated, own, np.zeros_like(rgb)), dtype=np.uint8)
 
 
 def _visible_foreground(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:

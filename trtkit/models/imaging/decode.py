@@ -32,6 +32,7 @@ LIMIT_MEGAPIXELS = 100.0
 
 _GIVE = "give a JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF file"
 _ORIENTATION = 0x0112
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DAMAGED = (OSError, SyntaxError, ValueError, IndexError, KeyError, TypeError, EOFError, cv2.error)
 """What decoders raise for bad bytes; Pillow's readers are as varied as the formats."""
 
@@ -101,8 +102,9 @@ def decode_bytes(
     upright picture) says that no more pixels are needed: a JPEG is then decoded at 1/2, 1/4 or 1/8, the
     smallest that still has them.
 
-    Raises Mistake, one sentence with the name: empty, not an image, cut short, damaged, HEIC, floating-point
-    or 32-bit pixels, or more than `limit_megapixels` (found in the header, before a pixel is decoded).
+    Raises Mistake, one sentence with the name: empty, not an image, cut short, damaged, HEIC, floating-point,
+    32-bit or signed pixels, a layout of TIFF that is not read, or more than `limit_megapixels` (found in the header,
+    before a pixel is decoded).
     """
     if not data:
         raise Mistake(f"{name} is empty (0 bytes); {_GIVE}")
@@ -139,6 +141,11 @@ def _opened(data: bytes, name: str) -> Image.Image:
             warnings.simplefilter("ignore")  # remarks on odd metadata; the pixels decide
             return Image.open(io.BytesIO(data), formats=FORMATS)
     except _DAMAGED as error:
+        if data.startswith(_TIFF):
+            raise Mistake(
+                f"{name} is a TIFF that is damaged or of a layout that is not read; save it as RGB or grey with 8 or "
+                "16 bits"
+            ) from error
         # Pillow says "cannot identify image file <_io.BytesIO object at ...>" for a cut header too.
         raise Mistake(f"{name} is not an image that can be read; {_GIVE}") from error
 

@@ -10,6 +10,8 @@ from PIL import Image, ImageChops
 from trtkit.errors import Mistake
 from trtkit.models.imaging.colour_profile import foreign_profile, to_srgb
 from trtkit.models.imaging.jpeg_fill import ends_in_fill
+from trtkit.models.imaging.png_key import keyed_alpha
+from trtkit.models.imaging.tiff_layout import grey_range, mend_palette, tiff_flaw
 
 Pixels = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
 """RGB uint8 [H, W, 3] and alpha uint8 [H, W], or None where nothing is transparent; as stored, not yet upright."""
@@ -53,29 +55,24 @@ def _check_end(data: bytes, last: NDArray[np.uint8]) -> None:
 def with_pillow(data: bytes, image: Image.Image, name: str) -> Pixels:
     """The first frame of `image`, which is the file `data` opened by Pillow, in every mode it has.
 
-    Raises Mistake, naming `name`, for pixels without a stated white (float, 32-bit) or in Lab, and whatever
-    Pillow raises for damaged data.
+    Raises Mistake, naming `name`, for pixels without a stated white (float, 32-bit, signed), in Lab, or in a layout of
+    TIFF that Pillow misreads, and whatever Pillow raises for damaged data.
     """
     icc = image.info.get("icc_profile")
+    if flaw := tiff_flaw(image):
+        raise Mistake(f"{name} {flaw}")
+    mend_palette(image)
     image.load()
     if image.format in ("JPEG", "MPO"):
         _check_end(data, np.array(image.getpixel((image.width - 1, image.height - 1)), np.uint8))
-    alpha: NDArray[np.uint8] | None = None
+    alpha = keyed_alpha(data, image)
     if image.mode.startswith("I;16"):
-        # 65535 is white: convert('L') would clip every sample above 255 to it.
-        wide = np.asarray(image).astype(np.uint32)
-        image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+        image = Image.fromarray(_to_bytes(np.asarray(image), *grey_range(image)))
     elif image.mode in ("I", "F", "LAB"):
         raise Mistake(f"{name} holds {_MEANING[image.mode]} pixels; save it as RGB or grey with 8 or 16 bits")
-    elif image.has_transparency_data:
-        rgba = np.asarray(image.convert("RGBA"))
-        alpha = np.asarray(cv2.extractChannel(rgba, 3), dtype=np.uint8)
-        if image.mode == "LA":
-            image = image.getchannel("L")
-        else:
-            image = Image.fromarray(np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)))
-        if alpha.min() == 255:
-            alpha = None
+    elif alpha is None and image.has_transparency_data:
+        grey = image.mode in ("LA", "La") or (image.format == "PNG" and data[25] == _GREY_ALPHA)
+        image, alpha = _apart(image, grey)
     elif image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
         # Adobe stores ink inverted and says so; Pillow inverts every CMYK JPEG, said or not.
         image = ImageChops.invert(image)
@@ -83,7 +80,27 @@ def with_pillow(data: bytes, image: Image.Image, name: str) -> Pixels:
         image = image.convert("RGB")
     profile = foreign_profile(icc, image.mode)
     rgb = to_srgb(image, profile) if profile else image.convert("RGB")
-    return np.array(rgb), alpha
+    return np.array(rgb), None if alpha is None or alpha.min() == 255 else alpha
+
+
+def _apart(image: Image.Image, grey: bool) -> tuple[Image.Image, NDArray[np.uint8]]:
+    """The colours of a transparent image, straight, and its alpha. Grey stays 'L': its colour profile is for grey."""
+    # From premultiplied grey Pillow knows one way only.
+    rgba = np.asarray((image.convert("LA") if image.mode == "La" else image).convert("RGBA"))
+    colours = cv2.extractChannel(rgba, 0) if grey else cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
+    return Image.fromarray(np.asarray(colours)), np.asarray(cv2.extractChannel(rgba, 3), dtype=np.uint8)
+
+
+_GREY_ALPHA = 4
+"""A PNG's colour type; of its 16-bit form Pillow makes RGBA."""
+
+
+def _to_bytes(samples: NDArray, black: int, white: int) -> NDArray[np.uint8]:
+    """Grey uint16 [H, W] of which one of `black` and `white` is 0 and the other the largest, as uint8, rounded."""
+    top = max(black, white)
+    # convert('L') would clip every sample above 255 to it.
+    scaled = ((samples.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
+    return np.bitwise_not(scaled) if black else scaled
 
 
 _MEANING = {"I": "32-bit integer", "F": "floating-point", "LAB": "Lab"}

@@ -15,12 +15,17 @@ def obj(mesh: Mesh, material: str) -> bytes:
     parts += [_rows("v", mesh.vertices), _rows("vt", mesh.uvs), _rows("vn", mesh.normals)]
     corners = mesh.triangles + 1
     parts += ["f %d/%d/%d %d/%d/%d %d/%d/%d\n" * len(corners) % tuple(np.repeat(corners.reshape(-1), 3).tolist())]
-    return "".join(parts).encode()
+    return _encoded("".join(parts))
 
 
 def mtl(texture: str) -> bytes:
     """A material of that texture file and nothing else: the picture's own light is in it."""
-    return f"newmtl face\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {texture}\n".encode()
+    return _encoded(f"newmtl face\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {texture}\n")
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8, but for the bytes of a file's name that are not: by other bytes the file would not be found."""
+    return text.encode(errors="surrogateescape")
 
 
 def _rows(kind: str, values: np.ndarray) -> str:
