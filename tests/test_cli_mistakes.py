@@ -1,5 +1,8 @@
 """Mistakes of the command line that no verb's own tests have: each ends in one sentence, before anything is loaded."""
 
+import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -83,3 +86,43 @@ def test_a_server_without_its_libraries_says_so_before_it_loads_a_model(trtkit, 
     assert answer.code == 3
     assert answer.err.startswith("trtkit: trtkit serve needs the Python package 'starlette'")
     assert answer.err.rstrip().endswith("install it with: pip install 'trtkit[serve]'")
+
+
+def test_a_name_that_no_file_can_have_is_one_sentence(trtkit, in_empty_folder):
+    for command in ("verify", "inspect"):
+        answer = trtkit(command, "a" * 300 + ".onnx")
+        assert answer.code == 2
+        assert re.search(r"a\.onnx cannot be (read|used): File name too long; check", answer.out + answer.err)
+    answer = trtkit("infer", "a.png", "--artifacts", "a" * 300)
+    assert answer.code == 2
+    assert len(answer.err.splitlines()) == 1
+    assert answer.err.startswith(f"trtkit: {'a' * 300} cannot be used: File name too long; check the name and its perm")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_output_that_takes_nothing_is_one_sentence():
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "trtkit.cli", "models"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    (sentence,) = done.stderr.splitlines()
+    assert sentence.startswith("trtkit: the output cannot be written: No space left on device; check what it is")
+
+
+def test_a_stop_from_the_keyboard_is_said(in_empty_folder):
+    # A background shell hands on "ignored".
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.argv = ['trtkit', 'calibrate', 'cv_unet']; from trtkit import cli; cli.main()"
+    )
+    command = [sys.executable, "-c", program]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        assert process.stderr.readline().startswith("cv_unet: embedded weights")  # it has begun
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "trtkit: stopped; nothing half-made was kept"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from trtkit import files
 from trtkit.errors import Mistake
-from trtkit.files import check_writable, write_whole
+from trtkit.files import check_writable, write_in_order, write_whole
 from trtkit.models.hrn.geometry import uv_map
 
 
@@ -88,3 +89,42 @@ def test_a_user_whom_nothing_knows_has_a_home(trtkit, portrait, monkeypatch, in_
     assert uv_map._user_cache() == Path("/.cache/trtkit")
     answer = trtkit("infer", portrait, "-o", "out.png")
     assert answer.code == 0, answer.err
+
+
+def ended_process() -> int:
+    """The number of a process that is gone."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_killed_writer_of_the_same_file_left_is_removed_and_nothing_else(tmp_path):
+    files._left_in.cache_clear()
+    gone = ended_process()
+    left, running = tmp_path / f"a.bin.{gone}.part", tmp_path / f"a.bin.{os.getppid()}.part"
+    others = [tmp_path / name for name in (f"b.bin.{gone}.part", "a.bin.part", "a.bin.one.part", "film.001.part")]
+    for path in (left, running, *others):
+        path.write_bytes(b"half")
+        os.utime(path, (0, 0))
+    write_whole(tmp_path / "a.bin", b"123")
+    assert not left.exists()
+    assert running.exists()
+    assert all(path.exists() for path in others)
+    write_whole(tmp_path / "b.bin", b"123")
+    assert not others[0].exists()
+
+
+def test_a_young_part_may_be_another_containers(tmp_path):
+    files._left_in.cache_clear()
+    part = tmp_path / f"a.bin.{ended_process()}.part"
+    part.write_bytes(b"half")
+    write_whole(tmp_path / "a.bin", b"123")
+    assert part.exists()
+
+
+def test_of_files_that_belong_together_none_gets_its_name_before_all_are_written(small_disk):
+    write_in_order([(small_disk / "a.bin", b"old"), (small_disk / "b.bin", b"old")])
+    with pytest.raises(Mistake, match=r"no room left on the disk for .*b\.bin; free some space or name another place"):
+        write_in_order([(small_disk / "a.bin", b"new"), (small_disk / "b.bin", bytes(8 << 20))])
+    assert (small_disk / "a.bin").read_bytes() == b"old"
+    assert len(list(small_disk.iterdir())) == 2

@@ -5,7 +5,11 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 import trtkit
+from trtkit.errors import MissingComponent
+from trtkit.optional import need
 
 EXTRAS = ("onnxruntime", "pycuda", "cuda", "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "torch", "skimage")
 EXTRAS += ("safetensors", "onnxscript", "tensorboardX", "tensorflow", "tf2onnx", "modelscope_hub", "matplotlib")
@@ -74,3 +78,12 @@ def test_a_missing_extra_is_named_with_its_command():
     """)
     assert "running a network on the CPU needs the Python package 'onnxruntime'" in done.stdout
     assert "pip install 'trtkit[cpu]'" in done.stdout
+
+
+def test_a_library_that_lacks_one_of_its_own_is_named_too(monkeypatch):
+    def broken(module):
+        raise OSError("libcudart.so.12: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr("importlib.import_module", broken)
+    with pytest.raises(MissingComponent, match=r"'onnxruntime' \(it is installed but does not import: libcudart"):
+        need("onnxruntime", "this")

@@ -87,12 +87,17 @@ def test_a_manifest_with_a_wrong_key_names_it(artifact):
         manifest.read(artifact)
 
 
-def test_the_mending_command_of_an_engine_names_its_capability(artifact):
+def test_the_mending_command_of_an_engine_names_its_capability_and_builder(artifact):
     engine = manifest.read(artifact).model_copy(
-        update={"kind": "engine", "precision": "fp16", "made_for": manifest.MadeFor(compute_capability="8.6")}
+        update={
+            "kind": "engine",
+            "precision": "fp16",
+            "made_with": manifest.MadeWith(trtkit="0", tool="tensorrt-rtx", version="1.7.1.116"),
+            "made_for": manifest.MadeFor(compute_capability="8.6"),
+        }
     )
-    path = Path("artifacts/cv_unet/matting.fp16.sm86.trt10.engine")
-    command = "trtkit build cv_unet --gpu sm86 --precision fp16 --force"
+    path = Path("artifacts/cv_unet/matting.fp16.sm86.tensorrt-rtx.engine")
+    command = "trtkit build cv_unet --gpu sm86 --builder tensorrt-rtx --precision fp16 --force"
     assert manifest.mending_command(engine, path) == f"make it again with: {command}"
 
 
@@ -121,3 +126,33 @@ def test_the_mending_command_of_an_int8_form_is_the_calibration_that_makes_it(ar
 def test_a_folder_is_told_from_a_file_that_is_not_there(tmp_path):
     with pytest.raises(Mistake, match=r" is a folder; name an ONNX file or an engine in it"):
         manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "command"),
+    [
+        ("art/cv_unet/matting.fp16.onnx", "trtkit export cv_unet --precision fp16 --force --weights WEIGHTS --out art"),
+        ("artifacts/dct_net-3d/head.fp32.onnx", "dct_net --style 3d --precision fp32 --force --weights WEIGHTS"),
+        ("artifacts/cv_unet/net1.fp32.onnx", "make it again with trtkit"),
+        ("art/mine/net.fp32.onnx", "make it again with trtkit"),
+    ],
+)
+def test_an_artifact_that_lost_its_manifest_is_mended_by_a_command(in_empty_folder, place, command):
+    path = Path(place)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"onnx")
+    with pytest.raises(Mistake) as raised:
+        manifest.read(path)
+    assert command in str(raised.value)
+
+
+def test_a_name_that_no_file_can_have_is_one_sentence(tmp_path):
+    with pytest.raises(Mistake, match=r"aaa\.onnx cannot be read: File name too long; check its kind"):
+        manifest.read(tmp_path / ("a" * 300 + ".onnx"))
+
+
+def test_of_a_calibration_the_command_keeps_its_method(artifact):
+    made = manifest.read(artifact).model_copy(update={"precision": "int8"})
+    flags = {"method": "percentile", "image_source": "folder"}
+    made = made.model_copy(update={"made_with": made.made_with.model_copy(update={"flags": flags})})
+    assert "trtkit calibrate cv_unet --images DIR --method percentile" in manifest.mending_command(made, artifact)

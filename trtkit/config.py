@@ -97,6 +97,8 @@ class NetworkConfig(_Strict):
     precisions: list[Precision] = Field(min_length=1)
     profiles: list[Profile] = Field(min_length=1)
     tolerance: dict[Precision, float] = {}
+    keep_fp32: list[str] = []
+    """Nodes, modules or operator types that the FP16 and INT8 forms leave in FP32, beside those that have to be."""
     batching: Batching = Batching()
     int8: Int8Config = Int8Config()
 

@@ -1,20 +1,25 @@
 """Files that are either whole or not there: temporary name, flush, rename.
 
-A killed process leaves at most a name ending in ``.part``, which nothing reads and the next run removes.
+A killed process leaves at most a name ending in ``.part``, which nothing reads, and whoever writes the same
+file next removes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from trtkit.errors import Mistake
 
 PART = ".part"
+_YOUNG = 3600.0
+"""Seconds in which whoever writes a file may still be at it."""
 
 
 def home() -> Path:
@@ -48,20 +53,72 @@ def write_whole(path: Path, content: bytes) -> None:
 
     Raises Mistake, naming the file, when the folder cannot be made or written or the disk is full.
     """
-    with writing(path):
-        # The process id keeps two writers of one name apart: the later rename wins, whole.
-        _refuse_what_is_no_file(path)
-        part = path.with_name(f"{path.name}.{os.getpid()}{PART}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(path)
-        finally:
+    write_in_order([(path, content)])
+
+
+def write_in_order(files: Sequence[tuple[Path, bytes]]) -> None:
+    """`write_whole` for files that belong together: all are on the disk before the first gets its name, so that a kill
+    hardly ever parts them."""
+    parts: list[Path] = []
+    try:
+        for path, content in files:
+            with writing(path):
+                _refuse_what_is_no_file(path)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                remove_left(path)
+                # The process id keeps two writers of one name apart: the later rename wins, whole.
+                parts.append(path.with_name(f"{path.name}.{os.getpid()}{PART}"))
+                with parts[-1].open("wb") as stream:
+                    stream.write(content)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+        for part, (path, _) in zip(parts, files, strict=True):
+            with writing(path):
+                part.replace(path)
+    finally:
+        for part in parts:
             with contextlib.suppress(OSError):
                 part.unlink()
+
+
+def remove_left(path: Path) -> None:
+    """Remove PATH.PID.part of processes that are gone."""
+    for part, pid in _left_in(path.parent).pop(path.name, ()):
+        with contextlib.suppress(OSError):
+            # A young one may be another container's, whose numbers say nothing here.
+            if not alive(pid) and time.time() - part.stat().st_mtime > _YOUNG:
+                part.unlink()
+
+
+@functools.cache
+def _left_in(folder: Path) -> dict[str, list[tuple[Path, int]]]:
+    """NAME → its parts and their processes, as of the first look: a folder of many results is listed once."""
+    found: dict[str, list[tuple[Path, int]]] = {}
+    for part in folder.glob(f"*{PART}"):
+        name, _, pid = part.name.removesuffix(PART).rpartition(".")
+        if pid.isdecimal() and int(pid) != os.getpid():
+            found.setdefault(name, []).append((part, int(pid)))
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of that number runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals while `path` is read into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise Mistake(f"{path} cannot be read: {why_unreadable(error)}") from error
 
 
 @contextlib.contextmanager
@@ -98,9 +155,9 @@ def _deepest(path: Path) -> Path:
 
 def _sentence(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no room left on the disk for {path}; free some space or name another place with --out"
+        return f"no room left on the disk for {path}; free some space or name another place"
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"{_deepest(path)} is a file, not a folder, so {path.name} cannot be written there; name a folder"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{_deepest(path)} cannot be written to ({error.strerror}); name another place with --out"
+        return f"{_deepest(path)} cannot be written to ({error.strerror}); name another place"
     return f"{path} cannot be written: {error.strerror or error}"

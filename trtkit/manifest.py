@@ -15,8 +15,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trtkit.artifacts import DEFAULT_ROOT, folder_of, sm
-from trtkit.errors import CheckFailed, Mistake
-from trtkit.files import sha256, write_whole
+from trtkit.errors import CheckFailed, Mistake, TrtkitError
+from trtkit.files import reading, sha256, write_in_order
 
 SCHEMA_VERSION = 1
 PACKAGE = Path(__file__).parent
@@ -104,17 +104,22 @@ def path_of(artifact: Path) -> Path:
 
 
 def publish(artifact: Path, content: bytes, manifest: Manifest) -> None:
-    """Write the artifact, then its manifest, each whole or not at all.
+    """Write the artifact and its manifest, each whole or not at all.
 
-    A kill between the two leaves an artifact whose manifest is missing or has another hash: both are found.
+    A kill between their two names leaves an artifact whose manifest is missing or has another hash: both are found.
     """
-    write_whole(artifact, content)
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
-    write_whole(path_of(artifact), text.encode())
+    write_in_order([(artifact, content), (path_of(artifact), text.encode())])
 
 
 def read(artifact: Path) -> Manifest:
-    """The manifest of `artifact`. Raises Mistake if either file is missing, CheckFailed if it is damaged."""
+    """The manifest of `artifact`. Raises Mistake if either file is missing or cannot be read, CheckFailed if it is
+    damaged."""
+    with reading(artifact):
+        return _read(artifact)
+
+
+def _read(artifact: Path) -> Manifest:
     if artifact.is_dir():
         raise Mistake(f"{artifact} is a folder; name an ONNX file or an engine in it")
     if not artifact.is_file():
@@ -123,7 +128,7 @@ def read(artifact: Path) -> Manifest:
     if artifact.suffix not in (".onnx", ".engine"):
         raise Mistake(f"{artifact} is neither an ONNX file nor an engine; name one that trtkit made")
     if not sidecar.is_file():
-        raise Mistake(f"{artifact} has no manifest ({sidecar.name} is missing beside it); make it again with trtkit")
+        raise Mistake(f"{artifact} has no manifest ({sidecar.name} is missing beside it); {_mending_by_name(artifact)}")
     try:
         raw = json.loads(sidecar.read_bytes())
     except ValueError as error:
@@ -141,16 +146,25 @@ def read(artifact: Path) -> Manifest:
         raise CheckFailed(f"{sidecar}: key '{key}': {first['msg']}; make the artifact again with --force") from error
 
 
+def flags_of(artifact: Path) -> dict[str, Any]:
+    """The flags in the manifest of `artifact`; none where there is no manifest that can be read."""
+    try:
+        return read(artifact).made_with.flags
+    except TrtkitError:
+        return {}
+
+
 def check_content(artifact: Path, manifest: Manifest) -> None:
-    """Compare size and sha256 with the manifest. Raises CheckFailed naming what differs."""
-    size = artifact.stat().st_size
+    """Compare size and sha256 with the manifest. Raises CheckFailed naming what differs, Mistake if it is no file."""
+    with reading(artifact):
+        size, digest = artifact.stat().st_size, sha256(artifact)
     if size != manifest.came_out.size:
         kind = "cut short" if size < manifest.came_out.size else "longer than it was"
         raise CheckFailed(
             f"{artifact} is {kind}: {size:,} bytes, its manifest says {manifest.came_out.size:,}; "
             f"{mending_command(manifest, artifact)}"
         )
-    if sha256(artifact) != manifest.came_out.sha256:
+    if digest != manifest.came_out.sha256:
         raise CheckFailed(
             f"{artifact} is not the file its manifest describes (the sha256 differs: damaged or swapped); "
             f"{mending_command(manifest, artifact)}"
@@ -164,21 +178,44 @@ def read_verified(artifact: Path) -> Manifest:
     return manifest
 
 
+def _mending_by_name(artifact: Path) -> str:
+    """What `mending_command` says, where its place and name are all that tells what it is."""
+    from trtkit import models
+
+    model, _, style = artifact.parent.name.partition("-")
+    precision = artifact.name.removesuffix(".onnx").rpartition(".")[2]
+    network = artifact.name.removesuffix(f".{precision}.onnx")
+    its_own = model in models.NAMES and network in [one.name for one in models.get(model).networks]
+    if not its_own or precision not in ("fp32", "fp16") or artifact.is_relative_to(PACKAGE):
+        return "make it again with trtkit"
+    words = ["export", model, *(["--style", style] if style else []), "--precision", precision, "--force"]
+    words += ["--weights", "WEIGHTS"]  # which they were, nothing tells; without them it would be made of others
+    if artifact.parent.parent != DEFAULT_ROOT:
+        words += ["--out", shlex.quote(str(artifact.parent.parent))]
+    return f"make it again with: trtkit {' '.join(words)}"
+
+
+def root_of(manifest: Manifest, artifact: Path) -> Path:
+    """The folder of artifacts that it lies in; the default where it was taken out of one."""
+    folder = folder_of(manifest.model, manifest.style)
+    return artifact.parent.parent if artifact.parent.name == folder else DEFAULT_ROOT
+
+
 def mending_command(manifest: Manifest, artifact: Path) -> str:
     """'make it again with: trtkit …' for this artifact, into the folder of artifacts that it lies in."""
     if artifact.is_relative_to(PACKAGE):
         return "it comes with trtkit, so install trtkit again"
-    folder = folder_of(manifest.model, manifest.style)
-    root = artifact.parent.parent if artifact.parent.name == folder else DEFAULT_ROOT
+    root = root_of(manifest, artifact)
     words = [manifest.model]
     if manifest.style:
         words += ["--style", manifest.style]
     if manifest.kind == "engine":
         words = ["build", *words, "--gpu", sm(manifest.made_for.compute_capability or "")]
-        words += ["--precision", manifest.precision, "--force"]
+        words += ["--builder", manifest.made_with.tool, "--precision", manifest.precision, "--force"]
     elif manifest.precision == "int8":  # no export makes it; calibrate finds by itself that it has to be made again
         drawn = manifest.made_with.flags.get("image_source") == "drawn"
         words = ["calibrate", *words, *([] if drawn else ["--images", "DIR"])]
+        words += ["--method", manifest.made_with.flags["method"]] if "method" in manifest.made_with.flags else []
     else:
         words = ["export", *words, "--precision", manifest.precision, "--force"]
         if manifest.made_of.weights.kind == "file":  # without them it would be made of others

@@ -49,7 +49,7 @@ def need(module: str, purpose: str) -> ModuleType:
     """Import `module`, or raise MissingComponent naming what needs it and the extra that installs it."""
     try:
         return importlib.import_module(module)
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # the latter for a shared library of its own that is missing
         top = module.partition(".")[0]
         mend = PACKAGE_OF.get(top) or f"'trtkit[{EXTRA_OF[top]}]'"
         found = f" (it is installed but does not import: {error})" if installed(top) else ""

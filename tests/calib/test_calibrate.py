@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -349,3 +350,32 @@ def test_the_key_is_of_contents():
     swapped = key.Key(images={"a": "2", "b": "1"}, **parts, **more)
     assert key.digest(one) == key.digest(renamed) != key.digest(swapped)
     assert key.why_not_same(one, renamed) is None
+
+
+def test_another_order_of_the_images_is_said():
+    parts = {"form": 1, "onnx_sha256": "a", "size": (1, 2), "preprocessing": "p", "method": "minmax"}
+    one, swapped = (
+        key.Key(images=images, parameters={}, versions={}, **parts)
+        for images in ({"a": "1", "b": "2"}, {"a": "2", "b": "1"})
+    )
+    assert key.why_not_same(one, swapped) == "the images changed (their order)"
+
+
+def test_the_command_that_calibrates_again_keeps_images_and_method(calibrated, monkeypatch):
+    """Drawn portraits in their place would be another calibration."""
+    embedded = calibrated.exact.manifest.made_of.weights.model_copy(update={"kind": "embedded"})
+    made_of = calibrated.exact.manifest.made_of.model_copy(update={"weights": embedded})
+    exact = replace(calibrated.exact, manifest=calibrated.exact.manifest.model_copy(update={"made_of": made_of}))
+    monkeypatch.setitem(calibrated.__dict__, "exact", exact)
+    assert " --images DIR" in calibrated.calibrate_command
+    assert "--method" not in calibrated.calibrate_command
+    sidecar = manifest.path_of(calibrated.onnx("int8"))
+    raw = json.loads(sidecar.read_text())
+    raw["made_with"]["flags"] |= {"method": "percentile"}
+    sidecar.write_text(json.dumps(raw))
+    assert calibrated.calibrate_command.endswith(
+        f"trtkit calibrate cv_unet --images DIR --method percentile --out {calibrated.root}"
+    )
+    raw["made_with"]["flags"] |= {"image_source": "drawn"}
+    sidecar.write_text(json.dumps(raw))
+    assert "--images" not in calibrated.calibrate_command

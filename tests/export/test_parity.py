@@ -1,8 +1,12 @@
 """How far two forms of a network are apart: in grey levels, or in shares of the largest value."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from trtkit import models
+from trtkit.errors import Mistake
 from trtkit.export import parity
 
 
@@ -44,3 +48,21 @@ def test_an_output_of_zeros_is_compared_all_the_same():
 def test_small_shares_keep_their_digits():
     assert parity.rounded(0.00000123456789) == 1.23457e-06
     assert parity.rounded(0.123456789) == 0.123457
+
+
+def test_photographs_that_do_not_lead_to_the_network_are_passed_over():
+    """A decision before it may let some pictures alone through; only all of them are too many to be without."""
+
+    def lead(network, pictures, size):
+        if all(picture.max() == 0 for picture in pictures):
+            raise Mistake("no photograph leads to it")
+        return {"image": np.stack([np.zeros((*size, 3), np.uint8) for _ in pictures])}
+
+    model = SimpleNamespace(sample_inputs=lead)
+    dark, light = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 200, np.uint8)
+    spec = models.get("cv_unet").network("matting")
+    batches = list(parity.range_batches(model, spec, [light, dark, dark, dark, dark, dark, light]))
+    assert [len(batch["image"]) for batch in batches] == [3, 1, 3, 3]
+    assert len(list(parity.range_batches(model, spec, [dark] * 3 + [light]))) == 1
+    with pytest.raises(Mistake, match="no photograph leads to it"):
+        list(parity.range_batches(model, spec, [dark] * 4))

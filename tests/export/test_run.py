@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from trtkit import artifacts, config, manifest, models
@@ -175,6 +176,14 @@ BAD_CHECKPOINTS = {
         lambda state: state.update({"head.weight": torch.zeros(1, 4, 5, 5)}),
         r"tensor 'head\.weight' has shape \[1, 4, 5, 5\], the network's is \[1, 4, 3, 3\]",
     ),
+    "not a number": (
+        lambda state: state["encoder.0.0.weight"][1].fill_(float("nan")),
+        r"tensor 'encoder\.0\.0\.weight' has values that are no numbers \(NaN or infinity\)",
+    ),
+    "a part of no level": (
+        lambda state: state.update({"encoder.stem.weight": torch.zeros(2)}),
+        r"tensor 'encoder\.stem\.weight' \[2\] is not one of the network's",
+    ),
     "other network": (
         lambda state: (state.clear(), state.update(conv=torch.zeros(3))),
         r"tensor 'encoder\.0\.0\.weight' is missing, so this is not a checkpoint of cv_unet's network "
@@ -236,3 +245,92 @@ def test_images_that_are_not_there_are_named(tmp_path, checkpoint):
 def test_the_users_own_photographs_are_checked_on(tmp_path, checkpoint, portrait):
     made = run.export(MODEL, SPEC, "fp32", tmp_path, config.load(), checkpoint, portrait.parent)
     assert made.manifest.came_out.checks["against_source"]
+
+
+def test_photographs_that_are_named_are_checked_on_though_all_is_up_to_date(tmp_path, checkpoint, portrait):
+    def made(precision, images=None):
+        return run.export(MODEL, SPEC, precision, tmp_path, config.load(), checkpoint, images)
+
+    assert made("fp16").made
+    assert "photographs" not in made("fp16").manifest.came_out.checks
+    (tmp_path / "mine").mkdir()
+    shutil.copy(portrait, tmp_path / "mine")
+    for precision in ("fp32", "fp16"):
+        again = made(precision, tmp_path / "mine")
+        assert again.made
+        assert len(again.manifest.came_out.checks["photographs"]) == 64
+        assert not made(precision, tmp_path / "mine").made
+        assert not made(precision).made
+    shutil.copy(portrait, tmp_path / "mine" / "another.jpg")
+    assert made("fp16", tmp_path / "mine").made
+
+
+def settings(**changes):
+    """The package's settings with `changes` of cv_unet's network."""
+    raw = config.load().model_dump(by_alias=True)
+    raw["models"]["cv_unet"]["networks"]["matting"] |= changes
+    return config.Config.model_validate(raw)
+
+
+def test_fp16_that_is_up_to_date_is_held_against_the_tolerance_of_now(exported, tmp_path, checkpoint):
+    shutil.copytree(exported["fp16"].path.parent, tmp_path / "cv_unet")
+    strict = settings(tolerance={"fp16": 1e-9})
+    with pytest.raises(CheckFailed, match=r"differs from FP32 by .* more than the tolerance of 1e-09 in engines\.yaml"):
+        run.export(MODEL, SPEC, "fp16", tmp_path, strict, checkpoint)
+    with pytest.raises(CheckFailed, match="more than the tolerance of 1e-09"):
+        run.ensure(MODEL, SPEC, "fp16", tmp_path, strict)
+    assert not run.export(MODEL, SPEC, "fp16", tmp_path, config.load(), checkpoint).made
+
+
+def test_an_overflow_on_the_last_photograph_is_found_and_its_sentence_mends_it(tmp_path, checkpoint, small_unet):
+    """The same function on weights of which the first layer's are large and the next one's small: on black pictures
+    nothing overflows, on the white one that comes last it does."""
+    state = load_file(checkpoint)
+    state["encoder.0.0.weight"] *= 40000.0
+    state["encoder.0.0.bias"] *= 40000.0
+    state["encoder.0.2.weight"] /= 40000.0
+    save_file(state, tmp_path / "large.safetensors")
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(5):
+        Image.new("RGB", (64, 64), (0, 0, 0) if number < 4 else (255, 255, 255)).save(folder / f"{number}.png")
+    name = "models.cv_unet.networks.matting"
+    with pytest.raises(
+        CheckFailed, match=rf"leave it in FP32 with keep_fp32: \[.*\] under {name} in engines\.yaml"
+    ) as told:
+        run.export(MODEL, SPEC, "fp16", tmp_path, config.load(), tmp_path / "large.safetensors", folder)
+    kept = str(told.value).partition("keep_fp32: [")[2].partition("]")[0].split(", ")
+    for _ in range(3):  # each may hand on what is too large to the next
+        try:
+            made = run.export(
+                MODEL, SPEC, "fp16", tmp_path, settings(keep_fp32=kept), tmp_path / "large.safetensors", folder
+            )
+            break
+        except CheckFailed as error:
+            kept += str(error).partition("keep_fp32: [")[2].partition("]")[0].split(", ")
+    assert set(kept) <= set(made.manifest.made_with.flags["keep_fp32"])
+    types = {value.name: value.type.tensor_type.elem_type for value in inferred(made.path).graph.value_info}
+    first = next(node for node in onnx.load(made.path).graph.node if node.name == kept[0])
+    assert types[first.output[0]] == onnx.TensorProto.FLOAT
+
+
+def inferred(path):
+    return onnx.shape_inference.infer_shapes(onnx.load(path))
+
+
+def test_a_name_in_keep_fp32_that_no_node_has_is_a_mistake(tmp_path, checkpoint):
+    key = r"engines\.yaml: key 'models\.cv_unet\.networks\.matting\.keep_fp32': no node is called 'nowhere'"
+    with pytest.raises(Mistake, match=key):
+        run.export(MODEL, SPEC, "fp16", tmp_path, settings(keep_fp32=["nowhere"]), checkpoint)
+
+
+def test_an_embedded_form_that_lost_its_manifest_is_unpacked_again(tmp_path):
+    """A process was killed between the two."""
+    first = run.ensure(MODEL, SPEC, "fp32", tmp_path, config.load())
+    manifest.path_of(first.path).unlink()
+    again = run.ensure(MODEL, SPEC, "fp32", tmp_path, config.load())
+    assert (again.made, again.manifest) == (True, first.manifest)
+    manifest.path_of(first.path).unlink()
+    first.path.write_bytes(b"the user's own")
+    with pytest.raises(Mistake, match="has no manifest"):
+        run.ensure(MODEL, SPEC, "fp32", tmp_path, config.load())

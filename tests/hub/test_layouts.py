@@ -65,6 +65,15 @@ def test_another_revision_in_an_old_layout_is_left_alone(pull, hub, files, layou
     assert (folder / "tf_graph.pb").read_bytes() == b"an older model"
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_old_layout_is_taken_for_no_other_revision_than_the_usual(pull, hub, files, layout):
+    _leave(pull, layout, files)
+    done = pull(hub, "--offline", "--revision", "v9")
+    assert done.returncode == 2
+    assert "there is no whole snapshot of iic/cv_unet_image-matting v9" in done.stderr
+    assert pull(hub, "--offline").returncode == 0
+
+
 def test_dots_of_a_name_are_three_underscores_in_old_layouts(tmp_path):
     wanted = Official("iic/net_v2.0", "master", ("a",))
     folder = tmp_path / "models" / "iic" / "net_v2___0"

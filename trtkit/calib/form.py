@@ -14,7 +14,8 @@ from trtkit.calib.scales import Scales
 from trtkit.calib.subject import nothing_seen, opened
 from trtkit.calib.target import Target
 from trtkit.export import half
-from trtkit.export.run import check_form, up_to_date
+from trtkit.export.half_form import check_kept, kept_in_fp32
+from trtkit.export.prepared import check_form, up_to_date
 from trtkit.manifest import CameOut, MadeOf, MadeWith, Manifest
 from trtkit.runtime.cpu import CpuBackend
 
@@ -32,7 +33,7 @@ def build_key(target: Target, scales_sha256: str, worst: list[str]) -> str:
         "form": FORM,
         "scales": scales_sha256,
         "keep_fp16": sorted({*target.settings.int8.keep_fp16, *worst}),
-        "keep_fp32": sorted(target.spec.keep_fp32),
+        "keep_fp32": kept_in_fp32(target.spec, target.settings),
         "trtkit": __version__,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -56,7 +57,8 @@ def make(
     blocked = sorted({*target.settings.int8.keep_fp16, *worst})
     exact = target.equalized
     where = placement.place(exact, blocked)
-    typed = half.to_half(exact, sorted(target.spec.keep_fp32))
+    check_kept(exact, target.model, target.spec, target.settings)
+    typed = half.to_half(exact, kept_in_fp32(target.spec, target.settings))
     content = qdq.insert(typed, exact, where, found.limits).SerializeToString(deterministic=True)
     check_form(content, f"the INT8 form of {target.name}")
     checks = {

@@ -76,7 +76,8 @@ def why_not_same(old: Key, new: Key) -> str | None:
     before, now = list(old.images.values()), list(new.images.values())
     if before != now:
         gone, come = len(set(before) - set(now)), len(set(now) - set(before))
-        reasons.append(f"the images changed ({come} new, {gone} gone)")
+        changed = f"{come} new, {gone} gone" if come or gone else "their order"
+        reasons.append(f"the images changed ({changed})")
     if old.size != new.size:
         reasons.append(f"the network's input size was {_by(old.size)} and is {_by(new.size)}")
     if old.preprocessing != new.preprocessing and old.size == new.size:

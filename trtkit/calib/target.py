@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto
 
-from trtkit import artifacts
+from trtkit import artifacts, manifest
+from trtkit.calib import measured
 from trtkit.calib.equalize import equalize
 from trtkit.config import Config, NetworkConfig
-from trtkit.export.run import Exported, ensure
+from trtkit.export.prepared import Exported
+from trtkit.export.run import ensure
 from trtkit.models.spec import Model, NetworkSpec
 from trtkit.models.studied import Studied
 
@@ -82,7 +85,7 @@ class Target:
 
     @property
     def evaluation(self) -> Path:
-        return self._file("evaluation.json")
+        return measured.path_of(self.root, self.model.folder, self.spec.name)
 
     @property
     def worst_picture(self) -> Path:
@@ -93,10 +96,16 @@ class Target:
 
     @property
     def calibrate_command(self) -> str:
-        """The very command that calibrates it."""
-        images = "" if self.exact.manifest.made_of.weights.kind == "embedded" else " --images DIR"
-        out = f" --out {self.root}" if self.root != artifacts.DEFAULT_ROOT else ""
-        return f"trtkit calibrate {self.model.called}{images}{out}"
+        """The very command that calibrates it, as it was calibrated if it was."""
+        done = manifest.flags_of(self.onnx("int8"))
+        drawn = self.exact.manifest.made_of.weights.kind == "embedded" and done.get("image_source", "drawn") == "drawn"
+        method = done.get("method", self.settings.int8.method)
+        words = [
+            *([] if drawn else ["--images", "DIR"]),
+            *(["--method", method] if method != self.settings.int8.method else []),
+            *(["--out", shlex.quote(str(self.root))] if self.root != artifacts.DEFAULT_ROOT else []),
+        ]
+        return " ".join(["trtkit calibrate", self.model.called, *words])
 
     def _file(self, ending: str) -> Path:
         return self.root / self.model.folder / f"{self.spec.name}.{ending}"

@@ -13,7 +13,8 @@ import onnx
 
 from trtkit import __version__, manifest, models
 from trtkit.export.half_storage import compress
-from trtkit.export.run import FORM_VERSION, _came_out, export_checked, fp32_key
+from trtkit.export.prepared import FORM_VERSION, came_out_of
+from trtkit.export.run import export_checked, fp32_key
 from trtkit.files import sha256, write_whole
 from trtkit.manifest import MadeOf, MadeWith, Manifest, WeightsRecord
 from trtkit.models.spec import Weights
@@ -36,7 +37,7 @@ def embed(model_name: str, network: str, weights: Path, note: str = "") -> Path:
         precision="fp32",
         made_of=MadeOf(weights=WeightsRecord(kind="embedded", sha256=shipped.sha256, note=note)),
         made_with=MadeWith(trtkit=__version__, tool="torch.onnx", version=exporter, flags={"form": FORM_VERSION}),
-        came_out=_came_out(stored, checks),
+        came_out=came_out_of(stored, checks),
         build_key=fp32_key(shipped.sha256),
     )
     manifest.publish(path, stored, made)

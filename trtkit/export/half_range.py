@@ -7,6 +7,7 @@ tolerance). A collapse that only accumulating in half would show is left to a re
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,11 +36,15 @@ class RangeReport:
         return self.worst_value <= LIMIT
 
 
-def examine(fp32: ModelProto, half: ModelProto, arrays: dict[str, np.ndarray], relative: bool = False) -> RangeReport:
-    """`half` is to_half(fp32, …); `arrays` one batch of the network's inputs; shifts are in the output's own units, or
-    `relative` to each output's largest magnitude."""
+def examine(
+    fp32: ModelProto, half: ModelProto, batches: Iterable[Mapping[str, np.ndarray]], relative: bool = False
+) -> RangeReport:
+    """`half` is to_half(fp32, …); `batches` of the network's inputs: all are looked at for their range, the first for
+    what rounding does to it. Shifts are in the output's own units, or `relative` to each output's largest magnitude.
+    """
+    arrays, *others = batches
     region = _half_tensors(half)
-    peaks = _peaks(fp32, region, arrays)
+    peaks = _peaks(fp32, region | _cast_to_half(half), [arrays, *others])
     worst_tensor = max(peaks, key=lambda name: peaks[name], default="")
     with (
         CpuBackend(fp32.SerializeToString()) as exact,
@@ -63,7 +68,22 @@ def _half_tensors(half: ModelProto) -> set[str]:
     }
 
 
-def _peaks(fp32: ModelProto, region: set[str], arrays: dict[str, np.ndarray]) -> dict[str, float]:
+def _cast_to_half(half: ModelProto) -> set[str]:
+    """Names of what an FP32 island hands over to half precision: it has to fit, too."""
+    return {
+        node.input[0]
+        for node in half.graph.node
+        if node.op_type == "Cast" and any(a.name == "to" and a.i == TensorProto.FLOAT16 for a in node.attribute)
+    }
+
+
+def nodes_around(fp32: ModelProto, tensor: str) -> list[str]:
+    """Names of the node that makes `tensor` and of those that read it; the operator type of one that has no name."""
+    around = [node for node in fp32.graph.node if tensor in node.output or tensor in node.input]
+    return [node.name or node.op_type for node in around]
+
+
+def _peaks(fp32: ModelProto, region: set[str], batches: Iterable[Mapping[str, np.ndarray]]) -> dict[str, float]:
     """Largest magnitude of each tensor of `region`, reduced inside the graph so that memory stays bounded."""
     probe = copy_of(fp32)
     produced = [name for node in fp32.graph.node for name in node.output if name in region]
@@ -71,10 +91,14 @@ def _peaks(fp32: ModelProto, region: set[str], arrays: dict[str, np.ndarray]) ->
         probe.graph.node.append(helper.make_node("Abs", [name], [f"{name}|"]))
         probe.graph.node.append(helper.make_node("ReduceMax", [f"{name}|"], [f"{name}|peak"], keepdims=0))
         probe.graph.output.append(helper.make_tensor_value_info(f"{name}|peak", TensorProto.FLOAT, []))
+    peaks = dict.fromkeys(produced, 0.0)
     with CpuBackend(probe.SerializeToString()) as backend:
-        outputs = backend.run(arrays)
-    # NaN compares false with everything; it must not pass as small.
-    return {name: float(np.nan_to_num(outputs[f"{name}|peak"], nan=np.inf)) for name in produced}
+        for arrays in batches:
+            outputs = backend.run(arrays)
+            # NaN compares false with everything; it must not pass as small.
+            found = {name: float(np.nan_to_num(outputs[f"{name}|peak"], nan=np.inf)) for name in produced}
+            peaks = {name: max(peak, found[name]) for name, peak in peaks.items()}
+    return peaks
 
 
 def _rounded(fp32: ModelProto, region: set[str], half: ModelProto) -> bytes:

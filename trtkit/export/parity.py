@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from trtkit.errors import Mistake
 from trtkit.models.spec import Model, NetworkSpec
 
 Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
@@ -18,15 +19,41 @@ def sample_batches(
     model: Model, spec: NetworkSpec, photographs: list[np.ndarray]
 ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """(label such as '3x448x640', input batch) for every size and batch; a fixed-size network has one size."""
-    image = spec.inputs[0]
-    fixed = not {"H", "W"} & set(image.dynamic_axes.values())
-    # Pictures have their channels last, maps of numbers have them first.
-    sides = image.shape[-2:] if spec.relative and image.dtype != "uint8" else image.shape[1:3]
-    sizes = ((sides[0], sides[1]),) if fixed else SIZES
-    for size in sizes:
+    for size in _sizes(spec):
         for batch in BATCHES:
             chosen = [photographs[i % len(photographs)] for i in range(batch)]
             yield f"{batch}x{size[0]}x{size[1]}", model.sample_inputs(spec.name, chosen, size)
+
+
+def range_batches(model: Model, spec: NetworkSpec, photographs: list[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """Input batches in which every photograph is seen once, and the first few at every size.
+
+    Raises Mistake where none of them leads to the network, as a decision before it may have it.
+    """
+    most = max(BATCHES)
+    smallest, *others = _sizes(spec)
+    groups = [(photographs[first : first + most], smallest) for first in range(0, len(photographs), most)]
+    groups += [(photographs[:most], size) for size in others]
+    seen, unseen = 0, None
+    for chosen, size in groups:
+        try:
+            batch = model.sample_inputs(spec.name, chosen, size)
+        except Mistake as error:
+            unseen = error
+        else:
+            seen += 1
+            yield batch
+    if unseen is not None and not seen:
+        raise unseen
+
+
+def _sizes(spec: NetworkSpec) -> tuple[tuple[int, int], ...]:
+    image = spec.inputs[0]
+    if {"H", "W"} & set(image.dynamic_axes.values()):
+        return SIZES
+    # Pictures have their channels last, maps of numbers have them first.
+    height, width = image.shape[-2:] if spec.relative and image.dtype != "uint8" else image.shape[1:3]
+    return ((int(height), int(width)),)
 
 
 def differences(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +12,17 @@ from typing import TYPE_CHECKING
 from trtkit import artifacts, manifest, models
 from trtkit.config import Config
 from trtkit.errors import MissingComponent, Mistake, TrtkitError
+from trtkit.export import unfinished
 from trtkit.export.choose import EMBEDDED, FILE, OFFICIAL, Chosen, choose, is_the_snapshot
 from trtkit.files import sha256
+from trtkit.manifest import WeightsRecord
 from trtkit.models.imported import chain_file
 from trtkit.models.imported.model import in_use
 from trtkit.models.spec import Model
 
 if TYPE_CHECKING:
     from trtkit.export.frozen.run import Imported
-    from trtkit.export.run import Exported
+    from trtkit.export.prepared import Exported, Prepared
 
 UNSET = Path("embedded")
 """Folder under the artifacts where nothing lies: what is loaded from there comes from the package."""
@@ -51,7 +55,7 @@ def make(
 ) -> Ready:
     """Export every network of the model from the weights `given` (--weights) names, or the best there are.
 
-    Raises the first network's error; the networks before it stand.
+    Raises the first network's error; nothing is written before all of them are made and checked.
     """
     model = models.get(name).styled(style)
     chosen = choose(model, given)
@@ -71,7 +75,7 @@ def _make(
     # Imported here: they bring onnx, which infer does not need for weights that are exported already.
     from trtkit.export.beside import bring
     from trtkit.export.frozen.run import import_graph
-    from trtkit.export.run import ensure, export
+    from trtkit.export.run import ensure, prepare
 
     graph = chosen.graph(model)
     folder = root / model.folder
@@ -79,22 +83,61 @@ def _make(
         done = import_graph(
             folder, model.name, model.style, graph, model.frozen.inputs, model.frozen.outputs, tf_python, images, force
         )
+        unfinished.clear(folder)
         used, settings = in_use(model.name, model.style, root, config)
         exported = [ensure(used, network, precision, root, settings, images) for network in used.networks]
         return Ready(used, settings, root, chosen.sentence, [done], exported)
     if model.frozen is not None and chosen.path is not None and chosen.path.is_dir():
         raise Mistake(f"--weights {chosen.path} holds no {model.frozen.file_name}; name a folder or file that has it")
-    exported = []
+    prepared = []
     for network in model.networks:
         weights = None if chosen.kind == EMBEDDED else chosen.weights(model, network.name)
-        exported.append(export(model, network, precision, root, config, weights, images, force))
-    # From here on the model's own networks are in use, no longer a chain that was imported before.
-    chain_file.path_in(folder).unlink(missing_ok=True)
-    sides, notes = bring(model, chosen, folder, images, force, tf_python)
+        prepared.append(prepare(model, network, precision, root, config, weights, images, force))
+    with _published(model, root, prepared, chosen) as exported:
+        sides, notes = bring(model, chosen, folder, images, force, tf_python)
     used, settings = in_use(model.name, model.style, root, config, chosen.kind, chosen.path)
     more = used.networks[len(model.networks) :]
     exported += [ensure(used, network, precision, root, settings, images) for network in more]
     return Ready(used, settings, root, chosen.sentence, sides, exported, notes)
+
+
+@contextmanager
+def _published(model: Model, root: Path, prepared: list[list[Prepared]], chosen: Chosen) -> Iterator[list[Exported]]:
+    """Everything gets its name, and what belongs to it gets its own while this lasts; the last form of each network."""
+    folder = root / model.folder
+    chain = chain_file.path_in(folder)
+    if all(one.content is None for forms in prepared for one in forms) and not (
+        chain.is_file() or unfinished.marked(folder)
+    ):
+        yield [forms[-1].publish() for forms in prepared]
+        return
+    given = chosen.path if chosen.kind == FILE else chosen.kind
+    command = _command(model, root, str(given))
+    with unfinished.publishing(folder, command):
+        for one in (one for forms in prepared for one in forms):
+            if not one.stands():
+                raise Mistake(f"another export wrote {one.path} meanwhile; run this one again: {command}")
+        exported = [[one.publish() for one in forms][-1] for forms in prepared]
+        # From here on the model's own networks are in use, no longer a chain that was imported before.
+        chain.unlink(missing_ok=True)
+        yield exported
+
+
+def _command(model: Model, root: Path, weights: str) -> str:
+    """The export of these weights to `root`."""
+    words = ["trtkit", "export", model.name, *(["--style", model.style] if model.style else []), "--weights", weights]
+    return shlex.join([*words, *(["--out", str(root)] if root != artifacts.DEFAULT_ROOT else [])])
+
+
+def _check_whole(model: Model, root: Path, there: _There) -> None:
+    """Raise Mistake if weights of other kinds than the package's are there for some networks alone."""
+    if there.missing:
+        weights = "CHECKPOINT" if there.kind == FILE else OFFICIAL
+        raise Mistake(
+            f"{root / model.folder} has networks of {there.kind} weights, but none of them for "
+            f"{', '.join(there.missing)}; export all of them again: {_command(model, root, weights)} "
+            "(or --weights embedded)"
+        )
 
 
 def ready(
@@ -116,16 +159,20 @@ def ready(
         model, settings = in_use(name, style, root, config)
         return Ready(model, settings, root, f"imported from {model.title}")
     model = models.get(name).styled(style)
-    kind, sums = _made_of(model, root)
+    if given is None:
+        unfinished.check(root / model.folder)
+    there = _made_of(model, root)
+    kind = there.kind
     if given is None and kind == FILE:
+        _check_whole(model, root, there)
         used, settings = in_use(name, style, root, config, FILE)
         return Ready(used, settings, root, f"weights of your own, exported to {root / model.folder}")
     if given == OFFICIAL and kind == OFFICIAL and _snapshot_is_gone(model):
         given = None
     chosen = choose(model, given)
     if chosen.kind == EMBEDDED:
-        return _embedded(model, chosen, given, kind, root, config, publish)
-    if chosen.kind == OFFICIAL and kind == OFFICIAL and is_the_snapshot(chosen, sums):
+        return _embedded(model, chosen, given, there, root, config, publish)
+    if chosen.kind == OFFICIAL and kind == OFFICIAL and not there.missing and is_the_snapshot(chosen, there.sums):
         used, settings = in_use(name, style, root, config, OFFICIAL, chosen.path)
         return Ready(used, settings, root, chosen.sentence)
     try:
@@ -134,6 +181,14 @@ def ready(
         if given is not None:
             raise
         raise MissingComponent(f"{error}; or use the weights in the package with --weights embedded") from error
+
+
+def check_one_set(model: Model, root: Path) -> None:
+    """Raise Mistake, with the command that mends it, if what lies there of the model is not of one set of weights."""
+    unfinished.check(root / model.folder)
+    there = _made_of(model, root)
+    if there.kind not in (None, EMBEDDED):
+        _check_whole(model, root, there)
 
 
 def _snapshot_is_gone(model: Model) -> bool:
@@ -146,38 +201,55 @@ def _snapshot_is_gone(model: Model) -> bool:
 
 
 def _embedded(
-    model: Model, chosen: Chosen, given: str | None, kind: str | None, root: Path, config: Config, publish: bool
+    model: Model, chosen: Chosen, given: str | None, there: _There, root: Path, config: Config, publish: bool
 ) -> Ready:
-    if given is None and kind == OFFICIAL:
+    if given is None and there.kind == OFFICIAL:
+        _check_whole(model, root, there)
         used, settings = in_use(model.name, model.style, root, config, OFFICIAL)
         return Ready(used, settings, root, f"official weights, exported to {root / model.folder}")
-    if given is None or kind in (None, EMBEDDED):
+    if given is None or there.kind in (None, EMBEDDED):
+        if publish:
+            unfinished.clear(root / model.folder)
         return Ready(model, config, root, chosen.sentence)
     if not publish:
         return Ready(model, config, root / UNSET, chosen.sentence)
     from trtkit.export.beside import forget
     from trtkit.export.run import unpack
 
-    for network in model.networks:
-        unpack(model, network, root)
-    chain_file.path_in(root / model.folder).unlink(missing_ok=True)
-    forget(model, root / model.folder)
+    with _published(model, root, [[unpack(model, network, root)] for network in model.networks], chosen):
+        forget(model, root / model.folder)
     return Ready(model, config, root, chosen.sentence)
 
 
-def _made_of(model: Model, root: Path) -> tuple[str | None, set[str]]:
-    """(kind of the weights that the artifacts in use were made of, their sha256); (None, …) where there are none."""
+@dataclass(frozen=True)
+class _There:
+    """What lies under the artifacts: the kind of the weights in use (None where there are none), the sha256 of all of
+    them, and the networks that have none of that kind."""
+
+    kind: str | None
+    sums: set[str]
+    missing: list[str]
+
+
+def _made_of(model: Model, root: Path) -> _There:
     chain = chain_file.read(root / model.folder)
     if chain is not None:
-        return chain.weights.kind, {chain.weights.sha256}
-    found = []
+        return _There(chain.weights.kind, {chain.weights.sha256}, [])
+    found: dict[str, WeightsRecord] = {}
+    damaged = []
     for network in model.networks:
         path = artifacts.onnx_path(root, model.folder, network.name, "fp32")
-        # A damaged manifest is judged, with its sentence, by whoever loads the file.
-        with suppress(TrtkitError):
-            found.append(manifest.read(path).made_of.weights)
-    sums = {weights.sha256 for weights in found} | _brought(model, root / model.folder)
-    return (found[0].kind if found else None), sums
+        try:
+            found[network.name] = manifest.read(path).made_of.weights
+        except TrtkitError:
+            # A damaged manifest is judged, with its sentence, by whoever loads the file.
+            damaged += [network.name] if path.is_file() else []
+    kinds = {weights.kind for weights in found.values()}
+    kind = next((one for one in (FILE, OFFICIAL, EMBEDDED) if one in kinds), None)
+    same = {name for name, weights in found.items() if weights.kind == kind}
+    missing = [network.name for network in model.networks if network.name not in {*same, *damaged}]
+    sums = {weights.sha256 for weights in found.values()} | _brought(model, root / model.folder)
+    return _There(kind, sums, missing)
 
 
 def _brought(model: Model, folder: Path) -> set[str]:

@@ -72,6 +72,11 @@ _KNOWN: dict[str, dict[str, Official]] = {
 """Model → style → snapshot; a model without styles has the style ''. The first style is the default."""
 
 
+def is_meant(wanted: Official) -> bool:
+    """Whether `wanted` is the revision that trtkit is made for."""
+    return any(wanted == known for styles in _KNOWN.values() for known in styles.values())
+
+
 def official(model: str, style: str | None = None) -> Official:
     """The snapshot of `model`. Raises Mistake for a model without one, or a style it does not have."""
     if model not in _KNOWN:

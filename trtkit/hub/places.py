@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trtkit import files
 from trtkit.hub import record
-from trtkit.hub.official import Official
+from trtkit.hub.official import Official, is_meant
 from trtkit.hub.record import Record
 
 
@@ -57,8 +57,14 @@ def find(cache: Path, wanted: Official) -> Path | None:
 
 
 def unchecked(cache: Path, wanted: Official) -> Path | None:
-    """A folder that has all the files and no record: some other client's, of which nobody has said it is whole."""
+    """A folder that has all the files and no record: some other client's, of which nobody has said it is whole.
+
+    Older layouts do not say which revision they hold; it is the one that everybody pulls, if any.
+    """
+    present = {home(cache, model_id, wanted.revision) for model_id in wanted.aliases}
     for folder in places(cache, wanted):
+        if folder not in present and not is_meant(wanted):
+            continue
         if record.read(folder) is None and all((folder / name).is_file() for name in wanted.files):
             return folder
     return None

@@ -72,10 +72,11 @@ def tensors_of(state: Any) -> dict[str, Tensor]:
 
 
 def load_strict(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """Load `state` into `module`; every key and shape must match.
+    """Load `state` into `module`; every key and shape must match, and every value be a number.
 
-    Raises Mistake naming the first wrong key (missing, unknown, or of another shape) and the shapes.
+    Raises Mistake naming the first wrong key (missing, unknown, of another shape, or with NaN or infinity in it).
     """
+    torch = need("torch", "reading a checkpoint")
     wanted = module.state_dict()
     for name, tensor in wanted.items():
         if name not in state:
@@ -84,6 +85,11 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> N
             raise Mistake(
                 f"--weights {path}: tensor '{name}' has shape {list(state[name].shape)}, "
                 f"the network's is {list(tensor.shape)}"
+            )
+        if not torch.isfinite(state[name]).all():
+            raise Mistake(
+                f"--weights {path}: tensor '{name}' has values that are no numbers (NaN or infinity), as training that "
+                "diverged leaves them; name another checkpoint"
             )
     for name in state:
         if name not in wanted:

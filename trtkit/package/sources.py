@@ -9,6 +9,7 @@ from pathlib import Path
 from trtkit import artifacts, manifest
 from trtkit.config import Config, Precision
 from trtkit.errors import CheckFailed, Mistake
+from trtkit.export.ready import check_one_set
 from trtkit.manifest import Manifest
 from trtkit.models.imported import chain_file
 from trtkit.models.spec import Model, NetworkSpec
@@ -51,6 +52,7 @@ def collect(
                 f"alone; package the model's own networks: trtkit export {model.called} --weights embedded, or serve "
                 "it with trtkit serve"
             )
+        check_one_set(model, root)
     networks = [(model, spec, _kind(model, spec, precision, config)) for model in models for spec in model.networks]
     asked = {name: config.gpu(name) for name in gpus}
     wanted = {gpu.compute_capability: name for name, gpu in asked.items() if BUILDER in gpu.served_by}
@@ -125,7 +127,7 @@ def _engine(
             if record.made_with.flags.get("version_compatible") or not record.made_for.profiles:
                 raise CheckFailed(
                     f"{path} is not an engine that Triton loads as it is (version-compatible, or without profiles); "
-                    f"{manifest.mending_command(record, path)} --builder {BUILDER}"
+                    f"{manifest.mending_command(record, path)}"
                 )
             return Artifact(path, record)
     option = f" --precision {precision}" if precision else ""
@@ -141,7 +143,7 @@ def _same_weights(onnx: Artifact, engines: dict[str, Artifact]) -> None:
         if engine.record.made_of.weights.sha256 != onnx.record.made_of.weights.sha256:
             raise CheckFailed(
                 f"{engine.path} and {onnx.path} were made of different weights; "
-                f"{manifest.mending_command(engine.record, engine.path)} --builder {BUILDER}"
+                f"{manifest.mending_command(engine.record, engine.path)}"
             )
 
 

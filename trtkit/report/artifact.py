@@ -11,6 +11,7 @@ from trtkit import manifest
 from trtkit.artifacts import sm
 from trtkit.build_engines.judge import judge_engine
 from trtkit.errors import Mistake, TrtkitError
+from trtkit.files import why_unreadable
 from trtkit.gpus import local_capabilities
 from trtkit.manifest import Manifest
 from trtkit.models.imported import chain_file
@@ -43,14 +44,17 @@ def verify(files: list[Path], here_alone: bool = False) -> int:
     for file in _artifacts(files):
         try:
             record = manifest.read_verified(file)
-            printer.print(f"ok      {file}{_judged(record, here_alone)}")
+            printer.print(f"ok      {file}{_judged(file, record, here_alone)}")
         except TrtkitError as error:
             first = first or error.exit_code
             printer.print(f"failed  {error}")
+        except OSError as error:
+            first = first or Mistake.exit_code
+            printer.print(f"failed  {file} cannot be read: {why_unreadable(error)}")
     return first
 
 
-def _judged(record: Manifest, here_alone: bool) -> str:
+def _judged(file: Path, record: Manifest, here_alone: bool) -> str:
     """What a line adds where hash and manifest alone were checked. Raises CheckFailed for an engine of a GPU of this
     machine that the library here does not load, and for one of another GPU if `here_alone`."""
     if record.kind != "engine":
@@ -60,7 +64,8 @@ def _judged(record: Manifest, here_alone: bool) -> str:
         why = f"it is for {sm(wanted)}, not for this machine's GPU" if here else "there is no GPU here to judge it for"
         return f" (hash and manifest; {why})"
     loader = tensorrt.library_version() if record.made_with.tool == tensorrt.NAME else None
-    judge_engine(record, wanted if wanted in here else next(iter(here), None), versions_for(record, loader))
+    capability = wanted if wanted in here else next(iter(here), None)
+    judge_engine(record, capability, versions_for(record, loader), manifest.root_of(record, file))
     return ""
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from trtkit import config as configuration
+from trtkit import models
 from trtkit.errors import Mistake
 from trtkit.export.frozen.run import Imported, import_graph
 from trtkit.export.parity import worst
 from trtkit.export.photographs import files_in
+from trtkit.export.prepared import Exported
 from trtkit.export.ready import make
-from trtkit.export.run import Exported, ensure
+from trtkit.export.run import ensure
 from trtkit.files import sha256
 from trtkit.models.imported.model import in_use
 from trtkit.models.spec import Weights
@@ -28,7 +30,7 @@ def show(
     config: Path | None,
     tf_python: Path | None,
 ) -> None:
-    """Raises the first network's error; the networks before it stand."""
+    """Raises the first network's error; nothing is written then."""
     if images is not None:
         files_in(images)  # a wrong name is said even where there is nothing to check
     settings = configuration.load(config)
@@ -59,6 +61,12 @@ def show_any_graph(
     """Import a frozen graph of any model; its artifacts lie in a folder of the file's name."""
     if not graph.is_file():
         raise Mistake(f"--any-graph {graph} does not exist; name a frozen TensorFlow graph (.pb)")
+    name = graph.stem.partition("-")[0]
+    if name in models.NAMES:
+        raise Mistake(
+            f"--any-graph {graph}: its artifacts would lie in {out / graph.stem}, where those of trtkit's own model "
+            f"are; give the file another name, or export it as that model's (trtkit export {name} --weights {graph})"
+        )
     for option, names in (("--input", inputs), ("--output", outputs)):
         if not any("=" not in name for name in names):
             raise Mistake(f"{option} is missing; name a node of {graph}, such as the ones its authors feed and fetch")

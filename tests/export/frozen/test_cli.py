@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from trtkit import manifest
+from trtkit.export import unfinished
 
 
 @pytest.fixture
@@ -97,6 +100,15 @@ def test_export_says_what_stays_on_the_host_and_why(trtkit, graphs, tf_python, t
     assert trtkit("export", "cv_unet", *arguments).out.count("up to date") == 3
 
 
+def test_an_import_puts_the_mark_of_a_stopped_export_away(trtkit, graphs, tf_python, tmp_path, picture):
+    mark = tmp_path / "cv_unet" / unfinished.NAME
+    mark.parent.mkdir()
+    mark.write_text("trtkit export cv_unet --weights gone\n")
+    assert trtkit("export", "cv_unet", "--weights", graphs["A"], "--tf-python", tf_python, "--out", tmp_path).code == 0
+    answer = trtkit("infer", picture, "--artifacts", tmp_path, "-o", tmp_path / "out.png", "--backend", "cpu")
+    assert answer.code == 0, answer.err
+
+
 def test_building_the_embedded_weights_puts_the_chain_out_of_use(trtkit, graphs, tf_python, tmp_path, picture):
     assert trtkit("export", "cv_unet", "--weights", graphs["A"], "--tf-python", tf_python, "--out", tmp_path).code == 0
     pytest.importorskip("tensorrt_rtx_bindings")
@@ -141,6 +153,22 @@ def test_a_wrong_name_is_one_sentence_with_the_right_ones(trtkit, graphs, tf_pyt
     assert sentence in answer.err
     assert len(answer.err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["cv_unet", "dct_net-3d", "hrn"])
+def test_a_graph_called_as_a_model_does_not_take_over_its_artifacts(trtkit, graphs, tmp_path, name):
+    graph = shutil.copy(graphs["points"], tmp_path / f"{name}.pb")
+    answer = trtkit("export", "--any-graph", graph, "--input", "x", "--output", "y", "--out", tmp_path / "out")
+    assert answer.code == 2
+    assert "give the file another name, or export it as that model's (trtkit export" in answer.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", [("--weights", "w"), ("--style", "3d")])
+def test_options_of_a_model_are_refused_beside_a_graph(trtkit, option):
+    answer = trtkit("export", "--any-graph", "x.pb", "--input", "x", "--output", "y", *option)
+    assert answer.code == 2
+    assert "--weights and --style belong to a model of trtkit's; leave them out beside --any-graph" in answer.err
 
 
 @pytest.mark.parametrize("arguments", [(), ("cv_unet", "--any-graph", "x.pb"), ("cv_unet", "--input", "x")])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,7 +14,8 @@ import pytest
 from tests.export.frozen.conftest import CORES, bring_in
 from trtkit import config, manifest
 from trtkit.errors import CheckFailed, MissingComponent, Mistake
-from trtkit.export.frozen import run
+from trtkit.export.frozen import run, tensorflow_python
+from trtkit.export.run import ensure
 from trtkit.models.imported import chain_file
 from trtkit.models.imported.model import in_use, open_chain
 from trtkit.runtime.cpu import CpuBackend
@@ -153,6 +157,24 @@ def test_a_damaged_chain_is_one_sentence(import_case, tmp_path):
         in_use("cv_unet", None, tmp_path, config.load())
 
 
+def test_what_engines_yaml_leaves_in_fp32_counts_for_a_chains_network_too(import_case):
+    raw = config.load().model_dump(by_alias=True)
+    networks = raw["models"]["cv_unet"]["networks"]
+    networks["coarse"] = networks["matting"] | {"keep_fp32": ["Conv"]}
+    used, settings = in_use("cv_unet", None, import_case("A").root, config.Config.model_validate(raw))
+    assert settings.network("cv_unet", "coarse").keep_fp32 == ["Conv"]
+    assert settings.network("cv_unet", "refine").keep_fp32 == []
+    assert {one.name for one in used.networks} == {"coarse", "refine"}
+
+
+def test_a_network_of_a_chain_that_lost_its_manifest_is_named(import_case, tmp_path):
+    shutil.copytree(import_case("A").folder, tmp_path / "cv_unet")
+    manifest.path_of(tmp_path / "cv_unet" / "coarse.fp32.onnx").unlink()
+    used, settings = in_use("cv_unet", None, tmp_path, config.load())
+    with pytest.raises(Mistake, match=r"coarse\.fp32\.onnx has no manifest .*; make it again with trtkit$"):
+        ensure(used, used.network("coarse"), "fp32", tmp_path, settings)
+
+
 BAD_FILES = {
     "no file": (None, Mistake, r"gone\.pb does not exist"),
     "not a graph": (b"hello, this is no graph at all", Mistake, r"bad\.pb is not a whole frozen graph"),
@@ -183,3 +205,24 @@ def test_a_graph_cut_short_is_one_sentence(graphs, tmp_path, tf_python):
 def test_a_python_that_is_not_there_is_named(graphs, tmp_path):
     with pytest.raises(Mistake, match=r"--tf-python .*nowhere does not exist; right would be a Python that has"):
         bring_in(graphs["A"], tmp_path / "out", tmp_path / "nowhere")
+
+
+def test_a_file_that_is_no_program_is_named(graphs, tmp_path):
+    (tmp_path / "python").write_text("")
+    with pytest.raises(Mistake, match=r"--tf-python .*python is no program; right would be a Python that has"):
+        bring_in(graphs["A"], tmp_path / "out", tmp_path / "python")
+
+
+def test_a_program_that_is_no_python_is_named(graphs, tmp_path):
+    """What it is given is what it gives back."""
+    program = tmp_path / "cat"
+    program.write_text("#!/bin/sh\nexec cat\n")
+    program.chmod(0o755)
+    with pytest.raises(Mistake, match=r"cat is no Python; name one that has tensorflow and tf2onnx"):
+        bring_in(graphs["A"], tmp_path / "out", program)
+
+
+def test_a_python_beside_us_is_not_looked_for_in_path(tmp_path, monkeypatch):
+    (tmp_path / "python3").symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+    assert tensorflow_python.interpreter(Path("./python3")) == str(tmp_path / "python3")

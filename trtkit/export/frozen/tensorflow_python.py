@@ -34,7 +34,9 @@ def interpreter(given: Path | None = None) -> str:
     if named:
         if not Path(named).is_file():
             raise Mistake(f"{source} {named} does not exist; right would be a Python that has tensorflow and tf2onnx")
-        return str(named)
+        if not os.access(named, os.X_OK):
+            raise Mistake(f"{source} {named} is no program; right would be a Python that has tensorflow and tf2onnx")
+        return str(Path(named).absolute())  # "./python" without its dot would be looked for in PATH; links stay links
     for module in ("tensorflow", "tf2onnx"):
         if importlib.util.find_spec(module) is None:
             raise MissingComponent(
@@ -97,8 +99,16 @@ class TensorFlow:
             self._process.stdin.write(json.dumps([verb, str(graph), *arguments]) + "\n")
             self._process.stdin.flush()
         if answer := self._process.stdout.readline():
-            return json.loads(answer)
+            return self._understood(answer)
         raise self._failure(graph)
+
+    def _understood(self, answer: str) -> Any:
+        """What the script answered. Raises Mistake for the words of some other program."""
+        with contextlib.suppress(ValueError):
+            found = json.loads(answer)
+            if not isinstance(found, list):  # a program that gives back what it is given
+                return found
+        raise Mistake(f"{self._python} is no Python; name one that has tensorflow and tf2onnx")
 
     def _failure(self, graph: Path) -> TrtkitError:
         """Why the process ended."""

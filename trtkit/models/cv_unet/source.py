@@ -30,7 +30,8 @@ def config_of(state: dict[str, Tensor], path: Path) -> UNetConfig:
             f"--weights {path}: tensor 'encoder.0.0.weight' is missing, so this is not a checkpoint of cv_unet's "
             f"network (its first tensor is '{next(iter(state))}' {list(next(iter(state.values())).shape)})"
         )
-    levels = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("encoder."))
+    numbers = [name.split(".")[1] for name in state if name.startswith("encoder.")]
+    levels = 1 + max(int(number) for number in numbers if number.isdecimal())  # load_strict names what is no level
     deepest = state.get(f"encoder.{levels - 1}.0.weight")
     return UNetConfig(
         width=first.shape[0],

@@ -188,7 +188,12 @@ def _with_networks(config: Config, record: ChainRecord) -> Config:
             tensor.name: ShapeRange(min=_sizes(tensor, 1), opt=_sizes(tensor, 1), max=_sizes(tensor, LARGEST_BATCH))
             for tensor in network.inputs
         }
-        networks[name] = NetworkConfig(precisions=["fp16"], profiles=[profile], tolerance={"fp16": network.tolerance})
+        networks[name] = NetworkConfig(
+            precisions=["fp16"],
+            profiles=[profile],
+            tolerance={"fp16": network.tolerance},
+            keep_fp32=networks[name].keep_fp32 if name in networks else [],  # the user's, if he wrote any
+        )
     return config.model_copy(update={"models": {**config.models, record.model: ModelConfig(networks=networks)}})
 
 
