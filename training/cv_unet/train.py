@@ -217,6 +217,8 @@ def train(
     pool = Pool(plan.people, plan.places, plan.canvas, device, plan.draw, plan.laden)
     if checkpoint.exists():
         run.restore(checkpoint)
+        if run.step >= plan.steps and (out / "matting.safetensors").exists():
+            return run  # what was begun from its weights must find them as they were
     elif beginning is not None:
         warm_start(beginning, run, pool)
     _say(f"pools drawn after {time.monotonic() - begin:.0f} s, at step {run.step}")

@@ -35,7 +35,6 @@ def train(
 ) -> None:
     """Trains one network for `seconds`, going on from what `folder` holds; `total` seconds are the whole schedule.
     `faces` are kept at a time."""
-    torch.manual_seed(sum(map(ord, name)) + int(time.time()))
     torch.set_num_threads(1)
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
@@ -53,6 +52,8 @@ def train(
         averaged.load_state_dict(held["averaged"])
         optimizer.load_state_dict(held["optimizer"])
         done, step = held["done"], held["step"]
+    # What goes on is to see other faces than what began; what begins again, the same.
+    torch.manual_seed(sum(map(ord, name)) + step)
     bank = Bank(Drawer(device), 8 if smoke else faces, 1 if smoke else min(32, faces), task.every)
     batch = batch or (2 if smoke else task.batch)
     saved = said = time.monotonic()
