@@ -193,6 +193,26 @@ def test_a_cut_out_stands_before_a_colour_or_ones_own_picture(visit, server):
     assert page.input_value("#save-as") == "image/png"
 
 
+def test_a_picture_that_came_half_transparent_keeps_its_colours(visit, server):
+    """The server is asked for the matte of its colours alone; where its own alpha is no more, it stays as it was."""
+    page = visit(server.url)
+    rng = np.random.default_rng(0)
+    rgba = rng.integers(0, 256, (60, 90, 4), np.uint8)
+    rgba[..., 0] = 200  # the tiny network's alpha is the red channel
+    rgba[..., 3] = 128
+    rgba[:20, :, 3] = 0
+    stream = io.BytesIO()
+    Image.fromarray(rgba).save(stream, "PNG")
+    page.set_input_files("#files", [_file("half.png", stream.getvalue(), "image/png")])
+    _cards(page, "done", 1)
+    _, saved = _saved(page, ".download")
+    found = pixels(saved)
+    assert not found[:20].any()
+    assert np.array_equal(found[20:, :, 3], rgba[20:, :, 3])
+    # The browser holds colours multiplied by alpha.
+    assert np.abs(found[20:, :, :3].astype(int) - rgba[20:, :, :3]).max() <= 2
+
+
 def test_a_background_that_the_browser_cannot_read_is_told_and_the_old_one_stays(visit, server):
     """Chromium reads no TIFF, though it is an image that the file dialogue offers."""
     page = visit(server.url)
@@ -389,23 +409,27 @@ def test_the_pages_matting_is_the_pipelines(visit, server):
     def rgba(picture: np.ndarray) -> list[int]:
         return np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)]).ravel().tolist()
 
-    matte, cut = page.evaluate(
+    matte, cut, faint = page.evaluate(
         """async (lists) => {
         const { enlargeMatte, cutOut } = await import('/static/matting.js');
         const [small, guide, picture, alpha] = lists.map((list) => Uint8ClampedArray.from(list));
         const matte = enlargeMatte(small, 40, 30, guide, picture, 160, 120);
         const cut = picture.slice();
         cutOut(cut, alpha, 160, 120, picture, alpha, 160, 120);
-        return [[...matte], [...cut]]; }""",
+        const faint = picture.map((value, i) => (i % 4 === 3 ? 128 : value));
+        cutOut(faint, alpha, 160, 120, picture, alpha, 160, 120);
+        return [[...matte], [...cut], [...faint]]; }""",
         [small.ravel().tolist(), rgba(guide), rgba(rgb), alpha.ravel().tolist()],
     )
     expected = upsample_alpha(small, (120, 160), rgb, guide).astype(int)
     difference = np.abs(np.reshape(matte, (120, 160)) - expected)
     assert difference.max() <= 6
     assert difference.mean() < 0.05
-    expected = compose.cutout(rgb, alpha).astype(int)
-    difference = np.abs(np.reshape(cut, (120, 160, 4)) - expected)
-    assert difference.mean() < 0.5
+    for found, own in ((cut, None), (faint, np.full_like(alpha, 128))):
+        expected = compose.cutout(rgb, alpha, own).astype(int)
+        difference = np.abs(np.reshape(found, (120, 160, 4)) - expected)
+        assert difference.mean() < 0.5
+        assert difference[..., 3].max() == 0
 
 
 def test_a_mesh_is_turned_by_keys_and_by_hand(visit):

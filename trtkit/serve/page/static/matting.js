@@ -51,11 +51,12 @@ export function enlargeMatte(small, w, h, guide, picture, W, H) {
 }
 
 /**
- * Cuts `picture` (W × H, changed in place) out by `alpha`: where alpha is between, the colour becomes the foreground's
- * own, the old background's share taken out; where it is 0, black. `image` and `coarse` are the picture and the matte
- * at w × h, small, for the estimates of both colours (blur-fusion).
+ * Cuts `picture` (W × H, changed in place) out by `matte`: its alpha becomes the lesser of the matte and its own. Where
+ * the matte is between, the colour becomes the foreground's own, the old background's share taken out; where the
+ * picture's own alpha is no more than the matte, it is that already; where alpha is 0, black. `image` and `coarse` are
+ * the picture and the matte at w × h, small, for the estimates of both colours (blur-fusion).
  */
-export function cutOut(picture, alpha, W, H, image, coarse, w, h) {
+export function cutOut(picture, matte, W, H, image, coarse, w, h) {
   const { front, back } = estimates(image, coarse, w, h);
   const columns = cells(w, W);
   const rows = cells(h, H);
@@ -69,13 +70,14 @@ export function cutOut(picture, alpha, W, H, image, coarse, w, h) {
         const x1 = Math.min(w - 1, cx);
         for (let x = columns[cx][0]; x < columns[cx][1]; x++) {
           const at = (y * W + x) * 4;
-          const a = alpha[y * W + x];
-          picture[at + 3] = a;
-          if (a === 255) continue;
-          if (a === 0) {
+          const a = matte[y * W + x];
+          const own = picture[at + 3];
+          picture[at + 3] = Math.min(a, own);
+          if (a === 0 || own === 0) {
             picture[at] = picture[at + 1] = picture[at + 2] = 0;
             continue;
           }
+          if (a === 255 || own <= a) continue;
           const fx = share(x, w, W, cx);
           const part = a / 255;
           const blend = (field) =>

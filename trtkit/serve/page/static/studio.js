@@ -26,14 +26,30 @@ async function shrink({ file, useful, options, limits }) {
   const { width, height } = picture;
   const [sentWidth, sentHeight, why] = sizeToSend(width, height, useful, options, limits.megapixels);
   const preview = await createImageBitmap(drawn(picture, ...within(width, height, PREVIEW)).canvas);
+  const small = drawn(picture, sentWidth, sentHeight);
+  const exactly = Boolean(useful?.matte);
+  // The matte alone is wanted back: with a transparency of the picture's own in it, nobody could tell which it was.
+  const bared = exactly && file.type !== "image/jpeg" && madeOpaque(small, sentWidth, sentHeight);
   let blob = null;
-  if (why || file.size > limits.upload_bytes) {
-    const small = drawn(picture, sentWidth, sentHeight);
-    blob = await small.canvas.convertToBlob(sentForm(small, sentWidth, sentHeight, Boolean(useful?.matte)));
-    if (why !== "limit" && blob.size >= file.size && file.size <= limits.upload_bytes) blob = null;
+  if (why || bared || file.size > limits.upload_bytes) {
+    blob = await small.canvas.convertToBlob(sentForm(small, sentWidth, sentHeight, exactly));
+    const worse = blob.size >= file.size && file.size <= limits.upload_bytes;
+    if (worse && why !== "limit" && !bared) blob = null;
   }
   picture.close();
   return [{ blob, width, height, sentWidth, sentHeight, why, preview }, [preview]];
+}
+
+/** Whether something of it was transparent. */
+function madeOpaque(context, width, height) {
+  const pixels = context.getImageData(0, 0, width, height);
+  let found = false;
+  for (let i = 3; i < pixels.data.length; i += 4) {
+    found ||= pixels.data[i] < 255;
+    pixels.data[i] = 255;
+  }
+  if (found) context.putImageData(pixels, 0, 0);
+  return found;
 }
 
 /**
@@ -59,16 +75,17 @@ async function compose({ file, matte, background, matteOnly, type }) {
   const pixels = canvas.getImageData(0, 0, width, height);
   const [small, w, h] = await grey(matte, width, height);
   const guide = drawn(picture, w, h).getImageData(0, 0, w, h).data;
-  const alpha = w === width ? small : enlargeMatte(small, w, h, guide, pixels.data, width, height);
-  for (let i = 0; i < alpha.length; i++) alpha[i] = Math.min(alpha[i], pixels.data[i * 4 + 3]);
+  const large = w === width ? small : enlargeMatte(small, w, h, guide, pixels.data, width, height);
   if (matteOnly) {
-    for (let i = 0; i < alpha.length; i++) pixels.data.fill(alpha[i], i * 4, i * 4 + 3);
+    for (let i = 0; i < large.length; i++) {
+      pixels.data.fill(Math.min(large[i], pixels.data[i * 4 + 3]), i * 4, i * 4 + 3);
+    }
     for (let i = 3; i < pixels.data.length; i += 4) pixels.data[i] = 255;
   } else {
     const [ew, eh] = within(width, height, ESTIMATE);
     const image = drawn(picture, ew, eh).getImageData(0, 0, ew, eh).data;
     const [coarse] = await grey(matte, ew, eh, true);
-    cutOut(pixels.data, alpha, width, height, image, coarse, ew, eh);
+    cutOut(pixels.data, large, width, height, image, coarse, ew, eh);
   }
   picture.close();
   canvas.putImageData(pixels, 0, 0);
