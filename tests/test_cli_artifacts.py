@@ -119,7 +119,7 @@ def test_verify_finds_what_is_no_longer_what_it_was(trtkit, engines, tmp_path, d
     answer = trtkit("verify", tmp_path)
     assert answer.code == 4
     assert answer.out.count("failed") == 1
-    assert "trtkit build cv_unet --gpu sm86 --precision fp16 --force" in answer.out
+    assert "trtkit build cv_unet --gpu sm86 --builder tensorrt-rtx --precision fp16 --force" in answer.out
 
 
 def test_models_lists_every_model_and_gpu(trtkit, in_empty_folder):

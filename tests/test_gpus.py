@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-
 import pytest
 
+from tests import stand_in_driver
 from trtkit import gpus
 from trtkit.errors import MissingComponent
 
-DRIVER = r"""
-#include <stdio.h>
-#include <stdlib.h>
-static int capabilities[2][2] = {{8, 9}, {9, 0}};
-int cuInit(unsigned flags) { return getenv("NO_GPU") ? 100 : 0; }
-int cuDeviceGetCount(int *count) { *count = 2; return 0; }
-int cuDeviceGet(int *device, int ordinal) { *device = 10 + ordinal; return 0; }
-int cuDeviceGetAttribute(int *value, int attribute, int device)
-{ *value = capabilities[device - 10][attribute - 75]; return 0; }
-int cuDevicePrimaryCtxRetain(void **context, int device)
-{ *context = (void *)(0x700000000000 + device); printf("retain %d\n", device); return 0; }
-int cuDevicePrimaryCtxRelease_v2(int device) { printf("release %d\n", device); fflush(stdout); return 0; }
-int cuCtxSetCurrent(void *context) { printf("current %p\n", context); fflush(stdout); return 0; }
-"""
 SCRIPT = """
 from trtkit.gpus import current_gpu, local_capabilities
 print(local_capabilities(), flush=True)
@@ -36,17 +18,7 @@ with current_gpu("9.0"):
 
 @pytest.fixture
 def with_driver(tmp_path):
-    if shutil.which("gcc") is None:
-        pytest.skip("compiling the stand-in driver needs gcc")
-    (tmp_path / "driver.c").write_text(DRIVER)
-    library = tmp_path / "libcuda.so.1"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(library), str(tmp_path / "driver.c")], check=True)
-
-    def run(**environment: str) -> subprocess.CompletedProcess[str]:
-        environ = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path), **environment}
-        return subprocess.run([sys.executable, "-c", SCRIPT], env=environ, capture_output=True, text=True, check=False)
-
-    return run
+    return stand_in_driver.runner(tmp_path, SCRIPT)
 
 
 def test_the_gpu_of_the_capability_is_made_current_and_given_back(with_driver):
@@ -63,9 +35,22 @@ def test_the_gpu_of_the_capability_is_made_current_and_given_back(with_driver):
 
 
 def test_a_driver_without_a_gpu_counts_as_none(with_driver):
-    told = with_driver(NO_GPU="1")
+    told = with_driver(CU_INIT="100")
     assert told.stdout.splitlines() == ["()"]
     assert "MissingComponent" in told.stderr
+
+
+def test_each_gpu_has_the_name_and_the_memory_that_the_driver_gives_it(tmp_path):
+    told = stand_in_driver.runner(tmp_path, "from trtkit.gpus import local_names; print(local_names())")()
+    assert told.stdout == "(('NVIDIA L4', 24152899584), ('NVIDIA H200', 150754820096))\n"
+
+
+def test_a_driver_that_is_not_there_is_told_from_one_that_does_not_start(tmp_path):
+    script = "from trtkit.gpus import init_error; print(init_error())"
+    run = stand_in_driver.runner(tmp_path, script)
+    assert [run(CU_INIT=code).stdout for code in ("0", "100", "803")] == ["0\n", "100\n", "803\n"]
+    (tmp_path / "libcuda.so.1").write_text("not a library")  # stands in the way of this machine's own
+    assert run().stdout == "None\n"
 
 
 def test_building_on_an_absent_gpu_is_a_sentence(monkeypatch):

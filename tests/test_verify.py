@@ -31,7 +31,7 @@ def verified(tmp_path, monkeypatch, capsys):
             came_out=CameOut(sha256=hashlib.sha256(b"not an engine").hexdigest(), size=len(content)),
             build_key="",
         )
-        manifest.publish(tmp_path / "matting.engine", content, made)
+        manifest.publish(tmp_path / "cv_unet" / "matting.engine", content, made)
         return artifact.verify([tmp_path], here_alone), " ".join(capsys.readouterr().out.split())
 
     return verify
@@ -62,6 +62,12 @@ def test_without_a_gpu_an_engine_fails_only_where_this_machine_alone_is_asked_fo
     code, said = verified((), here_alone=True)
     assert code == 4
     assert "this machine has no NVIDIA GPU" in said
+
+
+def test_an_engine_of_another_version_is_mended_where_it_lies(verified, tmp_path):
+    code, said = verified(("8.9",), "11.4.0.106")
+    assert code == 4
+    assert said.endswith(f"run: trtkit build cv_unet --gpu sm89 --builder tensorrt --precision fp16 --out {tmp_path}")
 
 
 def test_a_damaged_engine_for_another_gpu_is_a_failure(verified):

@@ -12,15 +12,29 @@ from trtkit.errors import MissingComponent
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
 
 
+NO_DEVICE = 100
+"""CUDA_ERROR_NO_DEVICE: what cuInit gives where there is no GPU, or where CUDA_VISIBLE_DEVICES shows none."""
+
+
 @functools.cache
-def _driver() -> ctypes.CDLL | None:
+def _opened() -> tuple[ctypes.CDLL, int] | None:
+    """The driver's library and what its cuInit gave, 0 for success; None where there is no such library."""
     for name in ("libcuda.so.1", "nvcuda.dll"):
-        try:
+        with contextlib.suppress(OSError):
             driver = ctypes.CDLL(name)
-        except OSError:
-            continue
-        return driver if driver.cuInit(0) == 0 else None
+            return driver, driver.cuInit(0)
     return None
+
+
+def _driver() -> ctypes.CDLL | None:
+    found = _opened()
+    return found[0] if found is not None and found[1] == 0 else None
+
+
+def init_error() -> int | None:
+    """The number that cuInit gave, 0 for success; None where the driver's library is not found."""
+    found = _opened()
+    return None if found is None else found[1]
 
 
 @functools.cache
@@ -31,6 +45,20 @@ def local_capabilities() -> tuple[str, ...]:
     if driver is None or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return ()
     return tuple(f"{_attribute(driver, _MAJOR, i)}.{_attribute(driver, _MINOR, i)}" for i in range(count.value))
+
+
+def local_names() -> tuple[tuple[str, int], ...]:
+    """Name and bytes of memory of each GPU of `local_capabilities`, in the same order."""
+    driver = _driver()
+    return () if driver is None else tuple(_name(driver, ordinal) for ordinal in range(len(local_capabilities())))
+
+
+def _name(driver: ctypes.CDLL, ordinal: int) -> tuple[str, int]:
+    device, text, size = ctypes.c_int(), ctypes.create_string_buffer(256), ctypes.c_size_t()
+    driver.cuDeviceGet(ctypes.byref(device), ordinal)
+    driver.cuDeviceGetName(text, len(text), device)
+    driver.cuDeviceTotalMem_v2(ctypes.byref(size), device)
+    return text.value.decode(errors="replace"), size.value
 
 
 @functools.cache

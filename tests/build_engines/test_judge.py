@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from trtkit.build_engines.judge import judge_engine
@@ -38,7 +40,7 @@ def test_an_engine_for_this_gpu_and_this_version_passes():
             "8.6",
             {"tensorrt-rtx": "1.6.0.1"},
             "this machine has sm86 and tensorrt-rtx 1.6.0.1",
-            "run: trtkit build cv_unet --gpu sm86 --precision fp16",
+            "run: trtkit build cv_unet --gpu sm86 --builder tensorrt-rtx --precision fp16",
         ),
         (
             "8.6",
@@ -67,6 +69,23 @@ def test_a_tensorrt_engine_names_its_own_extra():
 def test_an_onnx_manifest_is_not_judged_as_an_engine():
     with pytest.raises(Mistake, match="of kind 'onnx'"):
         judge_engine(engine(kind="onnx"), "8.6", {})
+
+
+@pytest.mark.parametrize(
+    ("root", "out"),
+    [(Path("artifacts"), ""), (Path("elsewhere"), " --out elsewhere"), (Path("my own"), " --out 'my own'")],
+)
+def test_the_mending_command_makes_the_very_file_that_was_judged(root, out):
+    with pytest.raises(CheckFailed) as error:
+        judge_engine(engine(), "8.6", {"tensorrt-rtx": "1.6.0.1", "tensorrt": "10.16.1.11"}, root)
+    assert str(error.value).endswith(
+        f"run: trtkit build cv_unet --gpu sm86 --builder tensorrt-rtx --precision fp16{out}"
+    )
+
+
+def test_for_another_gpu_the_builder_is_the_one_that_serves_it():
+    with pytest.raises(CheckFailed, match=r"run: trtkit build cv_unet --gpu sm90 --precision fp16$"):
+        judge_engine(engine(), "9.0", {"tensorrt-rtx": "1.7.1.116"})  # which refuses 9.0
 
 
 def test_the_mending_command_names_the_style():

@@ -76,6 +76,13 @@ def test_else_it_is_fp16_with_the_reason(calibrated, a10_here, record, reason):
     assert choice.sentence.startswith(f"cv_unet/matting for a10: FP16; {reason}")
 
 
+def test_the_command_that_measures_reads_the_same_folder(calibrated, a10_here):
+    sentence = best(calibrated, "a10", "tensorrt-rtx").sentence
+    assert sentence.endswith(
+        f" --precision fp16,int8 --backend tensorrt-rtx --images DIR --artifacts {calibrated.root}"
+    )
+
+
 def test_without_scales_it_is_fp16_with_the_command(calibrated, a10_here):
     calibrated.scales.unlink()
     choice = best(calibrated, "a10", "tensorrt-rtx")
@@ -93,6 +100,16 @@ def test_a_loss_past_the_tolerance_stops_a_build_unless_it_is_accepted(calibrate
 
 def test_what_evaluate_found_counts_before_the_calibration_s_own_check(calibrated):
     keep(calibrated, figures={"mae": 9.0, "sad_percent": 1.0})
+    with pytest.raises(CheckFailed, match=r"a mean error of 9\.00 grey levels \(at most 2\)"):
+        enforce_tolerance(calibrated, accept_loss=False)
+
+
+def test_an_evaluation_without_int8_does_not_lift_the_gate(calibrated):
+    keep(calibrated, figures={"mae": 9.0, "sad_percent": 1.0})
+    (record,) = measured.read(calibrated.evaluation)
+    other = measured.Form(onnx_sha256="0" * 64, figures={"mae": 0.1}, seconds=0.001)
+    without = record.model_copy(update={"forms": {"fp32": other, "fp16": other}, "int8_over_fp16": None})
+    measured.keep(calibrated.evaluation, without)
     with pytest.raises(CheckFailed, match=r"a mean error of 9\.00 grey levels \(at most 2\)"):
         enforce_tolerance(calibrated, accept_loss=False)
 

@@ -117,7 +117,7 @@ def test_without_an_engine_auto_is_cuda_and_says_how_to_get_one(model, root, gpu
     why = load(model, root).why
     assert opened == ["cuda"]
     sm = "sm" + capability.replace(".", "")
-    assert f"(trtkit build cv_unet --gpu {sm} --builder tensorrt)" in why
+    assert f"(trtkit build cv_unet --gpu {sm} --builder tensorrt --out {root})" in why
     if capability == "9.0":
         assert "not tensorrt-rtx: TensorRT-RTX refuses compute capability 9.0" in why
 
@@ -219,7 +219,7 @@ def test_an_engine_of_other_weights_than_the_exported_ones_is_left_over(model, r
     assert opened == ["cuda"]
     assert (
         f"not tensorrt: {path} is made of other weights than matting.fp32.onnx beside it; build it again: "
-        "trtkit build cv_unet --gpu sm89 --builder tensorrt --precision fp16" in loaded.why
+        f"trtkit build cv_unet --gpu sm89 --builder tensorrt --precision fp16 --out {root}" in loaded.why
     )
     with pytest.raises(MissingComponent, match="made of other weights than"):
         load(model, root, "tensorrt")

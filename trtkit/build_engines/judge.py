@@ -5,19 +5,29 @@ TensorRT's own words come late and do not say what to do (NVIDIA/TensorRT#2195, 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
-from trtkit.artifacts import sm
+from trtkit.artifacts import DEFAULT_ROOT, sm
 from trtkit.errors import CheckFailed, Mistake
 from trtkit.manifest import Manifest
 
 
-def judge_engine(manifest: Manifest, capability: str | None, versions: Mapping[str, str]) -> None:
+def into(root: Path) -> str:
+    """What a command of `build` needs at its end to write under `root`."""
+    return "" if root == DEFAULT_ROOT else f" --out {shlex.quote(str(root))}"
+
+
+def judge_engine(
+    manifest: Manifest, capability: str | None, versions: Mapping[str, str], root: Path = DEFAULT_ROOT
+) -> None:
     """Compare an engine's manifest with this machine.
 
     `capability` is the GPU's, e.g. '8.6', None without a GPU; `versions` maps each installed builder's name to
-    its version. TensorRT loads a plan only in the very version that made it. Raises CheckFailed, with the
-    command that mends it, on a mismatch, and Mistake if the manifest is not an engine's.
+    its version; `root` is the folder of artifacts that the engine lies in. TensorRT loads a plan only in the very
+    version that made it. Raises CheckFailed, with the command that mends it, on a mismatch, and Mistake if the
+    manifest is not an engine's.
     """
     wanted, maker, version = manifest.made_for.compute_capability, manifest.made_with.tool, manifest.made_with.version
     if manifest.kind != "engine" or wanted is None:
@@ -31,15 +41,18 @@ def judge_engine(manifest: Manifest, capability: str | None, versions: Mapping[s
     library = f"{maker} {installed}" if installed else f"no {maker}"
     raise CheckFailed(
         f"{manifest.model}/{manifest.network} was built for {sm(wanted)} with {maker} {version}; "
-        f"this machine {gpu} and {library} - {_mending(manifest, wanted, maker, capability, installed)}"
+        f"this machine {gpu} and {library} - {_mending(manifest, capability, installed, root)}"
     )
 
 
-def _mending(manifest: Manifest, wanted: str, maker: str, capability: str | None, installed: str | None) -> str:
+def _mending(manifest: Manifest, capability: str | None, installed: str | None, root: Path) -> str:
+    wanted, maker = manifest.made_for.compute_capability, manifest.made_with.tool
     if capability is None:
         return "use --backend cpu here, or run the engine on a machine with that GPU"
     if installed is None and capability == wanted:
         extra = {"tensorrt-rtx": "rtx"}.get(maker, maker)
         return f"run: pip install 'trtkit[{extra}]'"
     name = f"{manifest.model} --style {manifest.style}" if manifest.style else manifest.model
-    return f"run: trtkit build {name} --gpu {sm(capability)} --precision {manifest.precision}"
+    # Another builder's engine is another file, which mends none; but for another GPU the maker may have nothing.
+    builder = f" --builder {maker}" if capability == wanted else ""
+    return f"run: trtkit build {name} --gpu {sm(capability)}{builder} --precision {manifest.precision}{into(root)}"

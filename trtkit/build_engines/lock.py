@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trtkit.errors import Mistake
 from trtkit.file_lock import alone
-from trtkit.files import PART
+from trtkit.files import PART, alive
 
 
 @contextlib.contextmanager
@@ -34,16 +34,6 @@ def remove_stale_parts(target: Path) -> None:
         pid = part.name.removesuffix(PART).rpartition(".")[2]
         # This process holds the lock and is not writing yet: a part with its number is from an earlier life
         # (containers give the same numbers again).
-        if pid.isdigit() and (int(pid) == os.getpid() or not _alive(int(pid))):
+        if pid.isdigit() and (int(pid) == os.getpid() or not alive(int(pid))):
             with contextlib.suppress(OSError):
                 part.unlink()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -43,25 +43,14 @@ def best(target: Target, gpu_name: str, builder: str) -> Choice:
         return Choice("fp16", f"{what}: FP16; {error}")
     chosen = choose(builder, gpu_name, gpu, target.root)
     backend = "cuda" if isinstance(chosen, NoBuilder) else chosen.name
-    record = _measured(target, gpu.compute_capability, backend, form.came_out.sha256)
-    if record is None or record.int8_over_fp16 is None:
-        command = f"trtkit evaluate {target.model.called} --precision fp16,int8 --backend {backend} --images DIR"
+    where = (backend, gpu.compute_capability)
+    found = measured.verdict(target.evaluation, where, {"int8": form.came_out.sha256}, target.settings, target.spec)
+    if found is None:
+        command = measured.command(target.model.called, backend, target.root)
         return Choice("fp16", f"{what}: FP16; INT8 was not measured on {backend} here; do that with: {command}")
-    excesses = judge.excesses(record.forms["int8"].figures, target.settings, target.spec)
-    if excesses:
-        return Choice("fp16", f"{what}: FP16; INT8 has {'; '.join(excesses)}")
-    speed = record.int8_over_fp16.median
-    if speed <= 1:
-        return Choice("fp16", f"{what}: FP16; INT8 ran {speed:.2f} x as fast on {record.device}")
-    return Choice("int8", f"{what}: INT8, which ran {speed:.2f} x as fast as FP16 on {record.device}")
-
-
-def _measured(target: Target, capability: str, backend: str, onnx_sha256: str) -> measured.Record | None:
-    for record in reversed(measured.read(target.evaluation)):
-        form = record.forms.get("int8")
-        if (record.backend, record.capability) == (backend, capability) and form and form.onnx_sha256 == onnx_sha256:
-            return record
-    return None
+    if found.precision == "fp16":
+        return Choice("fp16", f"{what}: FP16; {found.why}")
+    return Choice("int8", f"{what}: INT8, which {found.why}")
 
 
 def enforce_tolerance(target: Target, accept_loss: bool) -> None:

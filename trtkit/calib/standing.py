@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trtkit import manifest
+from trtkit import manifest, models
 from trtkit.calib import form, scales
 from trtkit.calib.target import Target
 from trtkit.errors import Mistake
@@ -31,9 +31,10 @@ def check_quantized(target: Target) -> None:
     """Raise Mistake if engines.yaml does not state INT8 for the network."""
     why = why_not_int8(target)
     if why is not None:
+        verb = "export" if target.model.name in models.NAMES else "build"
         raise Mistake(
-            f"{why}; leave int8 out, as in: trtkit export {target.model.called} --precision "
-            f"{target.settings.precisions[0]}"
+            f"{why}; leave int8 out, as in: trtkit {verb} {target.model.called} "
+            f"{'--gpu GPU ' if verb == 'build' else ''}--precision {target.settings.precisions[0]}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 from trtkit import __version__
 from trtkit import config as configuration
 from trtkit.build_engines.versions import installed_version
-from trtkit.gpus import cuda_version, driver_version, local_capabilities
+from trtkit.gpus import NO_DEVICE, cuda_version, driver_version, init_error, local_capabilities, local_names
 from trtkit.report.console import console, table
 from trtkit.runtime.select import GPU_BACKENDS
 
@@ -37,6 +38,9 @@ _OF_EXTRAS = {
     "starlette": ("serve", "the server is made of it"),
 }
 """Package → the extra that brings it, and what it is for."""
+
+
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
@@ -108,25 +112,38 @@ def _builders() -> list[Finding]:
 
 def _gpus(settings: configuration.Config) -> list[Finding]:
     capabilities = local_capabilities()
-    described = _nvidia_smi()
     if not capabilities:
-        if described:
-            return [
-                Finding(
-                    "GPU",
-                    "broken",
-                    f"nvidia-smi sees {'; '.join(described)}, but the CUDA driver library (libcuda) does not load",
-                    "install the driver's libcuda, or start the container with --gpus all",
-                )
-            ]
-        return [Finding("GPU", "absent", "no NVIDIA GPU or driver is visible; networks run on the CPU")]
-    found = [Finding("driver", "ok", f"{driver_version()}, runs CUDA up to {cuda_version()}")]
-    for number, capability in enumerate(capabilities):
+        return [_no_gpu(_nvidia_smi(), init_error(), os.environ.get(_VISIBLE))]
+    visible = f"; {_VISIBLE}={os.environ[_VISIBLE]}" if _VISIBLE in os.environ else ""
+    found = [Finding("driver", "ok", f"{driver_version()}, runs CUDA up to {cuda_version()}{visible}")]
+    # nvidia-smi's list would not do: it has every card, in another order than CUDA's.
+    for number, (capability, (card, size)) in enumerate(zip(capabilities, local_names(), strict=True)):
         known = [name for name, gpu in settings.gpus.items() if gpu.compute_capability == capability]
-        detail = described[number] if number < len(described) else f"compute capability {capability}"
         named = f"as --gpu {' or '.join(known)}" if known else "not a GPU of engines.yaml"
-        found.append(Finding(f"GPU {number}", "ok", f"{detail}; {named}"))
+        detail = f"{card}, compute capability {capability}, {size >> 20} MiB; {named}"
+        found.append(Finding(f"GPU {number}", "ok", detail))
     return found
+
+
+def _no_gpu(cards: list[str], error: int | None, visible: str | None) -> Finding:
+    """Why CUDA shows no GPU: of nvidia-smi's `cards`, if it has any. `error`: init_error's; `visible`: what
+    CUDA_VISIBLE_DEVICES is set to."""
+    if error is None and not cards:
+        return Finding("GPU", "absent", "no NVIDIA GPU or driver is visible; networks run on the CPU")
+    if error is None:
+        cause, mend = "the CUDA driver library (libcuda) is not found", "install the driver's libcuda"
+    else:
+        cause = f"cuInit failed ({error})" if error else "the CUDA driver counts none"
+        mend = "restart the machine"
+    mend += ", or start the container with --gpus all"
+    if visible is not None:
+        cause += f"; {_VISIBLE} is set to '{visible}'"
+        mend = f"unset {_VISIBLE}" if error == NO_DEVICE else mend
+    if not cards:
+        return Finding("GPU", "absent", f"no NVIDIA GPU is visible: {cause}; networks run on the CPU")
+    # Whoever sets it to nothing wants no GPU.
+    hidden = error == NO_DEVICE and visible is not None and visible.strip() in ("", "-1")
+    return Finding("GPU", "absent" if hidden else "broken", f"nvidia-smi sees {'; '.join(cards)}, but {cause}", mend)
 
 
 def _nvidia_smi() -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from trtkit import artifacts, manifest
-from trtkit.build_engines.judge import judge_engine
+from trtkit.build_engines.judge import into, judge_engine
 from trtkit.build_engines.versions import installed_versions
+from trtkit.calib import measured
 from trtkit.errors import CheckFailed, TrtkitError
 from trtkit.manifest import Manifest
 from trtkit.runtime.left_over import left_over
@@ -14,26 +16,68 @@ from trtkit.runtime.machine import capability_of
 from trtkit.runtime.request import Request
 
 PRECISIONS = ("fp16", "int8", "fp32")
-"""Best first: INT8 only where nobody built FP16, since it is the one that changes results most."""
+"""Best first: INT8 only where nobody built FP16 or where it was measured as the better, since it is the one that
+changes results most."""
 
 
-def find(request: Request, builder: str) -> Path | str:
-    """The engine to use, or why there is none, with the command that makes one."""
+@dataclass(frozen=True)
+class Found:
+    """`why`: for people, what spoke for this engine where FP16 and INT8 lie side by side."""
+
+    path: Path
+    why: str = ""
+
+
+def find(request: Request, builder: str, library_version: str | None = None) -> Found | str:
+    """The engine to use, or why there is none, with the command that makes one; `library_version` as for `judge`."""
     capability = capability_of(request.ordinal)
     if capability is None:
         return "this machine shows no NVIDIA GPU"
     network = request.spec.name
+    paths: dict[str, Path] = {}
     for precision in (request.precision,) if request.precision else PRECISIONS:
         path = artifacts.engine_path(request.root, request.model.folder, network, precision, capability, builder)
         if path.is_file():
-            return path
+            paths[precision] = path
+    if {"fp16", "int8"} <= paths.keys():
+        return _better(paths["fp16"], paths["int8"], request, (builder, capability), library_version)
+    if paths:
+        return Found(next(iter(paths.values())))
     sm = artifacts.sm(capability)
     wanted = f" in {request.precision}" if request.precision else ""
     option = f" --precision {request.precision}" if request.precision else ""
     return (
         f"{request.root / request.model.folder} has no {builder} engine of {network} for {sm}{wanted} "
-        f"(trtkit build {request.model.called} --gpu {sm} --builder {builder}{option})"
+        f"(trtkit build {request.model.called} --gpu {sm} --builder {builder}{option}{into(request.root)})"
     )
+
+
+def _better(fp16: Path, int8: Path, request: Request, where: tuple[str, str], library_version: str | None) -> Found:
+    """INT8 where `build --precision auto` would choose it for the very forms that these engines were built from, and
+    where it can be loaded, else FP16."""
+    try:
+        record = manifest.read(int8)
+        found = _verdict(manifest.read(fp16), record, request, where)
+        if found.precision == "int8":
+            _check_fits(int8, record, request, library_version)
+            return Found(int8, f"{request.spec.name} in INT8, which {found.why}")
+    except TrtkitError as error:  # of INT8, or of FP16, which is then told when that file is opened
+        return Found(fp16, f"{request.spec.name} in FP16, not INT8: {error}")
+    return Found(fp16, f"{request.spec.name} in FP16, not INT8: {found.why}")
+
+
+def _verdict(fp16: Manifest, int8: Manifest, request: Request, where: tuple[str, str]) -> measured.Verdict:
+    model, spec = request.model, request.spec
+    settings = request.config.network(model.name, spec.name)
+    if "int8" not in settings.precisions:
+        return measured.Verdict("fp16", "engines.yaml states no INT8 for it")
+    path = measured.path_of(request.root, model.folder, spec.name)
+    onnx = {"fp16": fp16.made_of.onnx_sha256 or "", "int8": int8.made_of.onnx_sha256 or ""}
+    found = measured.verdict(path, where, onnx, settings, spec)
+    if found is not None:
+        return found
+    command = measured.command(model.called, where[0], request.root)
+    return measured.Verdict("fp16", f"these two engines were not measured side by side; do that with: {command}")
 
 
 def judge(path: Path, request: Request, library_version: str | None = None) -> Manifest:
@@ -42,15 +86,19 @@ def judge(path: Path, request: Request, library_version: str | None = None) -> M
     `library_version`: what will load a version-compatible engine, which any later TensorRT may.
     """
     record = manifest.read_verified(path)
+    _check_fits(path, record, request, library_version)
+    return record
+
+
+def _check_fits(path: Path, record: Manifest, request: Request, library_version: str | None) -> None:
     reason = left_over(record, request)
     if reason is not None:
         sm = artifacts.sm(str(record.made_for.compute_capability))
         raise CheckFailed(
             f"{path} is {reason}; build it again: trtkit build {request.model.called} --gpu {sm} "
-            f"--builder {record.made_with.tool} --precision {record.precision}"
+            f"--builder {record.made_with.tool} --precision {record.precision}{into(request.root)}"
         )
-    judge_engine(record, capability_of(request.ordinal), versions_for(record, library_version))
-    return record
+    judge_engine(record, capability_of(request.ordinal), versions_for(record, library_version), request.root)
 
 
 def versions_for(record: Manifest, library_version: str | None) -> dict[str, str]:
@@ -70,11 +118,11 @@ def version_compatible(record: Manifest) -> bool:
 
 def refusal(request: Request, builder: str, library_version: str | None) -> str | None:
     """Why no engine of `builder` can run here, None if one can."""
-    path = find(request, builder)
-    if isinstance(path, str):
-        return path
+    found = find(request, builder, library_version)
+    if isinstance(found, str):
+        return found
     try:
-        judge(path, request, library_version)
+        judge(found.path, request, library_version)
     except TrtkitError as error:
         return str(error)
     return None

@@ -26,8 +26,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Opened:
-    """A network that runs, and the artifact it came from."""
+    """A network that runs, and the artifact it came from. `why`: for people, what spoke for it among several."""
 
     backend: Backend
     manifest: Manifest
     path: Path
+    why: str = ""

@@ -30,7 +30,8 @@ NAMES = (AUTO, *GPU_BACKENDS, "cpu")
 class Loaded:
     """A network ready to run. `where`, `weights` and `why` are for people: what runs where, from what, and why there.
 
-    `why` says, for 'auto', what kept each better backend from running, and of `cuda` that FP32 need not be.
+    `why` says, for 'auto', what kept each better backend from running, of `cuda` that FP32 need not be, and of engines
+    in FP16 and INT8 that lie side by side why it is this one.
     """
 
     backend: Backend
@@ -109,6 +110,7 @@ def _on_cpu(model: Model, spec: NetworkSpec, root: Path, precision: Precision | 
 def _on_gpu(module: ModuleType, request: Request, reasons: list[str]) -> Loaded:
     """`reasons`: why no better backend is taken."""
     opened = module.load(request)
+    reasons = [*reasons, opened.why] if opened.why else reasons
     if module is cuda and opened.manifest.precision == "fp32" and request.precision is None:
         mend = f"trtkit export {request.model.called} --precision fp16"
         reasons = [*reasons, f"in FP32, which takes a GPU longer than FP16 does ({mend})"]

@@ -7,7 +7,6 @@ checked against the real bindings, and buffers, streams and slots are the ones t
 from __future__ import annotations
 
 import importlib.metadata
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -38,7 +37,8 @@ def refusal(request: Request) -> str | None:
 
 def load(request: Request) -> Opened:
     """Raises TrtkitError saying why, if `refusal` would have."""
-    path = _path(request)
+    found = _found(request)
+    path = found.path
     record = engines.judge(path, request, library_version())
     lean = engines.version_compatible(record)
     plan = Plan(path.read_bytes(), str(path), request.spec, host_code=lean)
@@ -48,7 +48,7 @@ def load(request: Request) -> Opened:
         return TrtEngine(trt, plan, f"TensorRT {trt.__version__}", place, context_maker(trt), own_graphs=False)
 
     backend = GpuBackend(NAME, request.ordinal, PyCuda, open_engine, request.slots)
-    return Opened(backend, record, path)
+    return Opened(backend, record, path, found.why)
 
 
 def module() -> ModuleType:
@@ -77,8 +77,8 @@ def context_maker(trt: Any):  # type: ignore[no-untyped-def]
     return make
 
 
-def _path(request: Request) -> Path:
-    path = engines.find(request, NAME)
-    if isinstance(path, str):
-        raise Mistake(path)
-    return path
+def _found(request: Request) -> engines.Found:
+    found = engines.find(request, NAME, library_version())
+    if isinstance(found, str):
+        raise Mistake(found)
+    return found

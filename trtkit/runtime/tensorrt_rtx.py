@@ -42,9 +42,10 @@ def refusal(request: Request) -> str | None:
 
 def load(request: Request) -> Opened:
     """Raises TrtkitError saying why, if `refusal` would have."""
-    path = engines.find(request, NAME)
-    if isinstance(path, str):
-        raise Mistake(path)
+    found = engines.find(request, NAME)
+    if isinstance(found, str):
+        raise Mistake(found)
+    path = found.path
     record = engines.judge(path, request)
     plan = Plan(path.read_bytes(), str(path), request.spec)
 
@@ -52,7 +53,7 @@ def load(request: Request) -> Opened:
         return RtxEngine(module(), plan, place, CacheFile.beside(path, record.came_out.sha256, place.cuda.name))
 
     backend = GpuBackend(NAME, request.ordinal, PyCuda, open_engine, request.slots)
-    return Opened(backend, record, path)
+    return Opened(backend, record, path, found.why)
 
 
 class RtxEngine(TrtEngine):
