@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -60,6 +61,8 @@ WeightsOption = Annotated[
     ),
 ]
 ARTIFACTS = DEFAULT_ROOT
+STOPPED = 130
+"""Exit code after a Ctrl-C."""
 
 
 def _version(asked: bool) -> None:
@@ -156,6 +159,8 @@ def export(
     from trtkit.errors import Mistake
     from trtkit.report import exporting
 
+    if any_graph is not None and (weights is not None or style is not None):
+        raise Mistake("--weights and --style belong to a model of trtkit's; leave them out beside --any-graph")
     if any_graph is not None and model is None:
         exporting.show_any_graph(
             any_graph, graph_input or [], graph_output or [], precision, out, images, force, config, tf_python
@@ -470,7 +475,7 @@ def bench_run(
     from trtkit.bench.run import Settings
     from trtkit.report import benching
 
-    batches = tuple(batch or (1, 2, 4, 8))
+    batches = tuple(batch) if batch else None
     asked = Settings(
         model,
         backend,
@@ -545,13 +550,29 @@ def main() -> None:
     try:
         app()
     except TrtkitError as error:
-        if "--debug" in sys.argv:
+        _end(error, str(error), error.exit_code)
+    except OSError as error:
+        if error.filename is not None:  # a name too long, a folder that is closed
+            what = f"{error.filename} cannot be used: {error.strerror or error}; check the name and its permissions"
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):  # behind a redirected output
+            what = f"the output cannot be written: {error.strerror}; check what it is redirected to"
+        else:
             raise
-        typer.echo(f"trtkit: {error}", err=True)
-        sys.exit(error.exit_code)
+        _end(error, what, 2)
+    except SystemExit as error:
+        if error.code == STOPPED:  # typer's own end of a Ctrl-C
+            typer.echo("trtkit: stopped; nothing half-made was kept", err=True)
+        raise
     except KeyboardInterrupt:
         typer.echo("trtkit: stopped; nothing half-made was kept", err=True)
-        sys.exit(130)
+        sys.exit(STOPPED)
+
+
+def _end(error: Exception, sentence: str, code: int) -> NoReturn:
+    if "--debug" in sys.argv:
+        raise error
+    typer.echo(f"trtkit: {sentence}", err=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

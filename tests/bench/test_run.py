@@ -11,21 +11,16 @@ import cv2
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from trtkit.bench.chart import draw
-from trtkit.bench.contenders import ALONE, OURS, PLAIN, pipelined
+from trtkit.bench.contenders import ALONE, OURS, PLAIN, RECIPE, pipelined
 from trtkit.bench.run import Report, Settings, as_dict, bench_run, speedups
 from trtkit.bench.run_table import render
 from trtkit.bench.samples import LEAD_IN, Samples, sample
+from trtkit.cli import app
 from trtkit.errors import Mistake
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("photo") / "noise.jpg"
-    pixels = np.random.default_rng(0).integers(0, 256, (180, 240, 3), np.uint8)
-    path.write_bytes(cv2.imencode(".jpg", cv2.blur(pixels, (9, 9)))[1].tobytes())
-    return path
+from trtkit.report import benching
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +52,16 @@ def test_the_json_is_whole_and_ratios_are_over_ours(report):
         expected = found[PLAIN].p50 / found[OURS].p50
         assert figures["step_over_ours"][str(batch)][PLAIN] == pytest.approx(expected)
         assert set(speedups(report, batch)) == set(found) - {OURS}
-    assert figures["images_a_second"]["1"].keys() == {"1", "3"}
+    assert figures["images_a_second"]["1"].keys() == {"1"}, "the CPU has no slots"
     assert figures["files"][OURS]["stages"].keys() >= {"decode", "run", "encode"}
+
+
+def test_whole_files_are_compared_within_each_round_and_say_how(report):
+    figures = as_dict(report)
+    assert report.files.taken == "2 pictures, 1 round, the network at 64x64"
+    assert figures["files_taken"] == report.files.taken
+    theirs, ours = (figures["files"][name]["seconds"] for name in (RECIPE, OURS))
+    assert figures["recipe_over_ours_files"]["median"] == pytest.approx(theirs / ours)  # of one round
 
 
 def test_the_tables_put_ratios_before_times_and_name_the_device(report):
@@ -68,6 +71,14 @@ def test_the_tables_put_ratios_before_times_and_name_the_device(report):
     assert "on cpu: CPU" in text
     assert text.index("of ours") < text.index("p50 ms")
     assert "times the throughput of the articles' way" in text
+    assert "File to file (2 pictures, 1 round, the network at 64x64): " in text
+
+
+def test_differences_of_numbers_are_not_called_grey_levels(photo, tmp_path):
+    numbers = bench_run(Settings("hrn", "cpu", batches=(1,), rounds=1, each=1, photo=photo, root=tmp_path))
+    stream = io.StringIO()
+    render(numbers, Console(file=stream, width=160))
+    assert "worst difference from ours, output units: ONNX Runtime 0" in stream.getvalue()
 
 
 def test_the_chart_is_a_picture_with_a_bar_for_each(report, tmp_path: Path):
@@ -79,9 +90,32 @@ def test_the_chart_is_a_picture_with_a_bar_for_each(report, tmp_path: Path):
 @pytest.mark.parametrize("no_faces", [False, True])
 def test_dct_net_s_files_are_done_without_looking_for_faces_where_that_is_asked_for(photo, tmp_path, no_faces):
     asked = Settings("dct_net", "cpu", batches=(1,), size=64, rounds=1, each=1, photo=photo, root=tmp_path, peers=False)
-    stages = bench_run(replace(asked, no_faces=no_faces)).files[OURS].stages
+    stages = bench_run(replace(asked, no_faces=no_faces)).files.runs[OURS].stages
     assert stages.keys() >= {"decode", "encode"}
     assert ("faces" in stages) is not no_faces
+
+
+def test_slots_on_the_cpu_change_nothing_and_that_is_said(photo, tmp_path):
+    asked = Settings(
+        backend="cpu", batches=(1,), slots=2, size=64, rounds=1, each=1, photo=photo, root=tmp_path, peers=False
+    )
+    report = bench_run(asked)
+    assert report.throughput[1].keys() == {1}
+    assert "--slots changes nothing on the CPU, which runs one request at a time" in report.notes
+
+
+@pytest.mark.parametrize("model", ["cv_unet", "hrn"])
+def test_no_faces_for_a_model_without_heads_is_refused_before_anything_is_loaded(in_empty_folder, model):
+    with pytest.raises(Mistake, match=f"^--no-faces is not an option of {model}, which has no network for heads; "):
+        bench_run(Settings(model, "cpu", no_faces=True, photo=Path("gone.jpg")))
+
+
+@pytest.mark.parametrize(("words", "batches"), [([], None), (["--batch", "8", "--batch", "1"], (8, 1))])
+def test_the_command_tells_the_usual_batch_sizes_from_those_that_were_named(monkeypatch, words, batches):
+    asked: list[Settings] = []
+    monkeypatch.setattr(benching, "show_run", lambda settings, *_: asked.append(settings))
+    assert CliRunner().invoke(app, ["bench", "run", *words]).exit_code == 0
+    assert asked[0].batches == batches
 
 
 @pytest.mark.parametrize("wrong", [{"rounds": 0}, {"each": 0}, {"batches": ()}, {"batches": (0,)}])

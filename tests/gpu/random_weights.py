@@ -19,6 +19,7 @@ import onnx
 from onnx import ModelProto, TensorProto, numpy_helper
 
 from trtkit import __version__, manifest
+from trtkit.files import sha256
 
 SMALLEST = 1024
 """Tensors of fewer values stay as they are."""
@@ -52,8 +53,9 @@ def fill(model: ModelProto, prefix: str) -> tuple[ModelProto, dict[str, np.ndarr
     return model, weights
 
 
-def publish(model: ModelProto, path: Path) -> None:
-    """Write it with a manifest that says what it is."""
+def publish(model: ModelProto, path: Path, weights_sha256: str | None = None) -> None:
+    """Write it with a manifest that says what it is. `weights_sha256`: of the checkpoint with the same weights, which
+    `bench run --weights` compares."""
     content = model.SerializeToString(deterministic=True)
     properties = {entry.key: entry.value for entry in model.metadata_props}
     digest = hashlib.sha256(content).hexdigest()
@@ -62,7 +64,9 @@ def publish(model: ModelProto, path: Path) -> None:
         model=properties["model"],
         network=properties["network"],
         precision=properties.get("precision", "fp32"),
-        made_of=manifest.MadeOf(weights=manifest.WeightsRecord(kind="file", sha256=digest, note="random")),
+        made_of=manifest.MadeOf(
+            weights=manifest.WeightsRecord(kind="file", sha256=weights_sha256 or digest, note="random")
+        ),
         made_with=manifest.MadeWith(trtkit=__version__, tool="torch.onnx", version="skeleton"),
         came_out=manifest.CameOut(sha256=digest, size=len(content)),
         build_key="random",
@@ -79,16 +83,18 @@ def main(arguments: list[str]) -> None:
     model = onnx.load(skeleton)
     prefix = "unet." if any(t.name.startswith("unet.") for t in model.graph.initializer) else "generator."
     filled, weights = fill(model, prefix)
-    publish(filled, out)
-    if len(arguments) > 2:
-        from safetensors.numpy import save_file
+    if len(arguments) < 3:
+        publish(filled, out)
+        return
+    from safetensors.numpy import save_file
 
-        small = {
-            tensor.name.removesuffix(".half").removeprefix(prefix): numpy_helper.to_array(tensor).astype(np.float32)
-            for tensor in filled.graph.initializer
-            if tensor.name.startswith(prefix) and not _is_large(tensor)
-        }
-        save_file(weights | small, arguments[2])
+    small = {
+        tensor.name.removesuffix(".half").removeprefix(prefix): numpy_helper.to_array(tensor).astype(np.float32)
+        for tensor in filled.graph.initializer
+        if tensor.name.startswith(prefix) and not _is_large(tensor)
+    }
+    save_file(weights | small, arguments[2])
+    publish(filled, out, sha256(Path(arguments[2])))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from trtkit.bench.samples import Burst, burst
+from trtkit.errors import MissingComponent
 from trtkit.models.spec import NetworkSpec
 from trtkit.optional import need
 from trtkit.runtime.backend import Backend
 from trtkit.runtime.gpu import GpuBackend
+from trtkit.runtime.ort_session import PROVIDER, provider_missing
 
 Arrays = Mapping[str, np.ndarray]
 Step = Callable[[Arrays], dict[str, np.ndarray]]
@@ -31,14 +33,19 @@ EAGER32, EAGER16, COMPILED = "PyTorch FP32", "PyTorch FP16", "torch.compile FP16
 def ours(backend: Backend, arrays: Arrays) -> dict[str, Burst]:
     """The backend's own ways: on the caller's arrays, in page-locked memory in place, and without any copies."""
     found = {OURS: burst(lambda: backend.run(arrays))}
-    if isinstance(backend, GpuBackend) and backend.slots > 2:  # a slot each for the three ways
+    if isinstance(backend, GpuBackend):
         shapes = {name: array.shape for name, array in arrays.items()}
-        lease = backend.lease(shapes)
-        for name, array in arrays.items():
-            lease.inputs[name][...] = array
-        found[IN_PLACE] = burst(lease.run)
+        found[IN_PLACE] = lambda times: _in_place(backend, arrays, times)
         found[ALONE] = lambda times: backend.time_alone(shapes, times)
     return found
+
+
+def _in_place(backend: GpuBackend, arrays: Arrays, times: int) -> list[float]:
+    # A slot for this burst alone: kept for longer, the other ways would need more slots than there may be.
+    with backend.lease({name: array.shape for name, array in arrays.items()}) as lease:
+        for name, array in arrays.items():
+            lease.inputs[name][...] = array
+        return burst(lease.run)(times)
 
 
 def pipelined(backend: Backend, arrays: Arrays, requests: int, in_flight: int) -> None:
@@ -51,15 +58,30 @@ def pipelined(backend: Backend, arrays: Arrays, requests: int, in_flight: int) -
         under_way.popleft().result()
 
 
-def open_plain(onnx: Path, gpu: bool) -> Step:
-    """ONNX Runtime as its README has it: a session, and NumPy arrays to `run`."""
-    ort = need("onnxruntime", "the peer 'ONNX Runtime'")
-    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"] if gpu else ["CPUExecutionProvider"]
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(str(onnx), options, providers=providers)
+def open_plain(onnx: Path, ordinal: int | None) -> Step:
+    """ONNX Runtime as its README has it: a session, and NumPy arrays to `run`. `ordinal`: the GPU, None: the CPU."""
+    session = _session(onnx, ordinal)
     names = [output.name for output in session.get_outputs()]
     return lambda arrays: dict(zip(names, session.run(names, dict(arrays)), strict=True))
+
+
+def _session(onnx: Path, ordinal: int | None) -> Any:
+    """On the CUDA provider of GPU `ordinal`, or on the CPU. Raises MissingComponent where the provider does not start:
+    ONNX Runtime goes on on the CPU in silence, whose time would stand in the table of a GPU."""
+    ort = need("onnxruntime", "the peer 'ONNX Runtime'")
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    cpu = "CPUExecutionProvider"
+    if ordinal is None:
+        return ort.InferenceSession(str(onnx), options, providers=[cpu])
+    reason = provider_missing()
+    if reason is None:
+        providers = [(PROVIDER, {"device_id": str(ordinal)}), cpu]
+        session = ort.InferenceSession(str(onnx), options, providers=providers)
+        if session.get_providers()[0] == PROVIDER:
+            return session
+        reason = "ONNX Runtime's CUDA provider does not start here (trtkit doctor shows what this machine has)"
+    raise MissingComponent(reason)
 
 
 def open_recipe(onnx: Path, ordinal: int, spec: NetworkSpec, context: Any) -> Step:
@@ -67,13 +89,8 @@ def open_recipe(onnx: Path, ordinal: int, spec: NetworkSpec, context: Any) -> St
 
     `context` is pycuda's, current in the calling thread. The network is the same ONNX on the same GPU.
     """
-    ort = need("onnxruntime", "the peer of the articles")
     drv = need("pycuda.driver", "the peer of the articles")
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(
-        str(onnx), options, providers=[("CUDAExecutionProvider", {"device_id": str(ordinal)}), "CPUExecutionProvider"]
-    )
+    session = _session(onnx, ordinal)
     symbols = {one.name: one.shape for one in (*spec.inputs, *spec.outputs)}
 
     def one(arrays: Arrays) -> dict[str, np.ndarray]:

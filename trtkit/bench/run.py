@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 import platform
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,31 +21,37 @@ import numpy as np
 from trtkit import models
 from trtkit.bench import contenders as ways
 from trtkit.bench.contenders import ALONE, IN_PLACE, OURS, PLAIN, RECIPE, Step
-from trtkit.bench.files import FileRun, copies_of, through_pipeline, through_recipe
+from trtkit.bench.gpu_memory import UsedMemory
 from trtkit.bench.host import sample_photograph
+from trtkit.bench.peers import check_weights, open_peers
 from trtkit.bench.samples import Samples, burst, sample
-from trtkit.bench.torch_peers import open_torch
+from trtkit.bench.whole_files import WholeFiles, has_option, measure_files
 from trtkit.errors import Mistake, TrtkitError
 from trtkit.models.imaging.decode import decode, decode_bytes
-from trtkit.models.spec import Model
+from trtkit.models.spec import GREY, Model
 from trtkit.runtime import select
-from trtkit.runtime.gpu import GpuBackend
+from trtkit.runtime.gpu import DEFAULT_SLOTS, GpuBackend
+from trtkit.runtime.select import Loaded
+from trtkit.runtime.shapes import profile_of
 from trtkit.runtime.slots import STAGES
 
-PICTURES = 8
-"""Files of a file-to-file run."""
+BATCHES = (1, 2, 4, 8)
+"""What is measured where no batch size is named, as far as the network's profiles admit it."""
+Batches = dict[int, dict[str, np.ndarray]]
+"""Batch size → the network's inputs."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What to measure. `weights`: the checkpoint for the PyTorch peers; `size`: side of the network's input;
-    `no_faces`: dct_net's files are done without the head network, as the articles' recipe does them."""
+    """What to measure. `batches`: None for BATCHES; `weights`: the checkpoint for the PyTorch peers; `size`: side of
+    the network's input; `no_faces`: dct_net's files are done without the head network, as the articles' recipe does
+    them."""
 
     model: str = "cv_unet"
     backend: str = select.AUTO
     device: int = 0
-    batches: tuple[int, ...] = (1, 2, 4, 8)
-    slots: int = 3
+    batches: tuple[int, ...] | None = None
+    slots: int = DEFAULT_SLOTS
     size: int = 512
     rounds: int = 10
     each: int = 10
@@ -61,9 +66,11 @@ class Settings:
 @dataclass
 class Report:
     """`network`: its name and the shapes of what it is given; `steps[batch][contender]`; `throughput[batch][slots]` in
-    images a second; `files[contender]`."""
+    images a second; `batches`: those that were measured; `agreement`: each peer's worst difference from ours, in
+    `unit`."""
 
     settings: Settings
+    batches: tuple[int, ...] = ()
     network: str = ""
     device: str = ""
     artifact: str = ""
@@ -71,21 +78,21 @@ class Report:
     throughput: dict[int, dict[int, float]] = field(default_factory=dict)
     alone: dict[int, float] = field(default_factory=dict)
     stages: dict[int, dict[str, float]] = field(default_factory=dict)
-    files: dict[str, FileRun] = field(default_factory=dict)
+    files: WholeFiles | None = None
     memory: dict[str, int] = field(default_factory=dict)
     peak_memory: int = 0
     agreement: dict[str, float] = field(default_factory=dict)
+    unit: str = GREY
     notes: list[str] = field(default_factory=list)
 
 
 def bench_run(settings: Settings) -> Report:
     """Measure. Raises Mistake for settings that cannot be, and whatever opening the backend raises."""
-    _check(settings)
     model = models.get(settings.model)
+    _check(settings, model)
     report = Report(settings)
-    memory = _Memory(settings.device)
+    memory = UsedMemory(settings.device)
     with memory:
-        before = memory.used()
         loaded = {
             spec.name: select.load(
                 model,
@@ -97,37 +104,54 @@ def bench_run(settings: Settings) -> Report:
             )
             for spec in model.networks
         }
-        first = loaded[model.networks[0].name]
-        backend = first.backend
         try:
-            report.device, report.artifact = f"{first.where}; host: {_cpu()}", str(first.path)
-            report.notes += [first.why] if first.why else []
-            gpu = isinstance(backend, GpuBackend)
-            shapes = {name: array.shape[1:] for name, array in _inputs(settings, model, 1).items()}
-            report.network = f"{model.networks[0].name}, " + ", ".join(
-                f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items()
-            )
-            _warm(settings, backend, model)
-            report.memory[OURS] = memory.used() - before
-            peers = _open_peers(settings, model, first.path, gpu, report, memory)
-            _steps(settings, model, backend, peers, report, memory)
-            _throughput(settings, model, backend, report)
-            try:
-                _files(settings, model, loaded, peers, report)
-            except TrtkitError as error:  # the figures so far stand for themselves
-                report.notes.append(f"file to file is left out: {error}")
-            report.peak_memory = max(report.peak_memory, memory.used() - before)
-            report.notes += first.notes
+            _measure(settings, model, loaded, memory, report)
+            report.peak_memory = max(report.peak_memory, memory.used())
+            report.notes += loaded[model.networks[0].name].notes
         finally:
             for one in loaded.values():
                 one.backend.close()
     return report
 
 
-def _check(settings: Settings) -> None:
+def _measure(settings: Settings, model: Model, loaded: dict[str, Loaded], memory: UsedMemory, report: Report) -> None:
+    first = loaded[model.networks[0].name]
+    backend = first.backend
+    report.device, report.artifact = f"{first.where}; host: {_cpu()}", str(first.path)
+    report.notes += [first.why] if first.why else []
+    check_weights(settings, model, first)
+    report.batches = _admitted(settings, model, backend, report.notes)
+    batches = {batch: _inputs(settings, model, batch) for batch in report.batches}
+    report.network = f"{model.networks[0].name}, " + ", ".join(
+        f"{name} {'x'.join(map(str, array.shape[1:]))}" for name, array in next(iter(batches.values())).items()
+    )
+    _warm(backend, batches)
+    report.memory[OURS] = memory.used()
+    peers = open_peers(settings, model, first, batches, memory)
+    report.memory |= peers.memory
+    report.agreement = peers.agreement
+    report.unit = "output units" if model.networks[0].relative else model.networks[0].unit
+    report.notes += peers.notes
+    _steps(settings, backend, batches, peers.steps, report, memory)
+    _throughput(settings, backend, batches, report)
+    # On the CPU the articles' way is ONNX Runtime between Pillow's two ends.
+    recipe = peers.steps.get(RECIPE if isinstance(backend, GpuBackend) else PLAIN)
+    networks = {name: one.backend for name, one in loaded.items()}
+    try:
+        report.files = measure_files(
+            settings, model, networks, recipe, _photo(settings), max(report.batches), report.notes
+        )
+    except TrtkitError as error:  # the figures so far stand for themselves
+        report.notes.append(f"file to file is left out: {error}")
+
+
+def _check(settings: Settings, model: Model) -> None:
     """Raises Mistake for what cannot be, before anything is loaded."""
-    if settings.rounds < 1 or settings.each < 1 or not settings.batches or min(settings.batches) < 1:
+    batches = BATCHES if settings.batches is None else settings.batches
+    if settings.rounds < 1 or settings.each < 1 or not batches or min(batches) < 1:
         raise Mistake("--rounds, --each and --batch must each be at least 1")
+    if settings.no_faces and not has_option(model, "no_faces"):
+        raise Mistake(f"--no-faces is not an option of {model.name}, which has no network for heads; leave it out")
     if settings.photo is not None:
         height, width = decode(settings.photo, limit_megapixels=math.inf).size
         if min(height, width) < 128:
@@ -138,6 +162,33 @@ def _check(settings: Settings) -> None:
         raise Mistake("--weights and --no-peers exclude each other: the weights are for the PyTorch peers")
     if not settings.weights.exists():
         raise Mistake(f"--weights {settings.weights} does not exist; give a checkpoint, or leave it out")
+
+
+def _admitted(settings: Settings, model: Model, backend: Any, notes: list[str]) -> tuple[int, ...]:
+    """The batch sizes to measure. Raises Mistake where one that was named cannot be, or none can."""
+    if not isinstance(backend, GpuBackend) and settings.slots != DEFAULT_SLOTS:
+        notes.append("--slots changes nothing on the CPU, which runs one request at a time")
+    refused = {batch: _refusal(settings, model, backend, batch) for batch in settings.batches or BATCHES}
+    admitted = tuple(batch for batch, why in refused.items() if why is None)
+    for batch, why in refused.items():
+        if why is not None and settings.batches is not None:
+            raise Mistake(f"--batch {batch} with --size {settings.size}: {why}")
+        if why is not None and not admitted:
+            raise Mistake(f"--size {settings.size}: {why}")
+        if why is not None:
+            notes.append(f"batch {batch} is left out: {why}")
+    return admitted
+
+
+def _refusal(settings: Settings, model: Model, backend: Any, batch: int) -> str | None:
+    """Why the backend takes no batch of that size; None if it does."""
+    if not backend.profiles:
+        return None
+    try:
+        profile_of(backend.profiles, {name: one.shape for name, one in _inputs(settings, model, batch).items()})
+    except Mistake as error:
+        return str(error)
+    return None
 
 
 def _inputs(settings: Settings, model: Model, batch: int) -> dict[str, np.ndarray]:
@@ -153,64 +204,21 @@ def _photo(settings: Settings) -> bytes:
     return settings.photo.read_bytes() if settings.photo else sample_photograph((1500, 2000))
 
 
-def _warm(settings: Settings, backend: Any, model: Model) -> None:
-    for batch in settings.batches:
-        arrays = _inputs(settings, model, batch)
+def _warm(backend: Any, batches: Batches) -> None:
+    for arrays in batches.values():
         if isinstance(backend, GpuBackend):
             backend.warm_up({name: array.shape for name, array in arrays.items()})
         else:
             backend.run(arrays)
 
 
-def _open_peers(
-    settings: Settings, model: Model, onnx: Path, gpu: bool, report: Report, memory: _Memory
-) -> dict[str, Step]:
-    """Name → one step. What it holds on the GPU once it is warm goes into the report."""
-    if not settings.peers:
-        return {}
-    spec = model.networks[0]
-    peers: dict[str, Step] = {}
-
-    def add(found: dict[str, Step]) -> None:
-        for name, step in found.items():
-            before = memory.used()
-            try:
-                for batch in settings.batches:
-                    step(_inputs(settings, model, batch))
-            except Exception as error:  # another's code, and the measurement goes on without it
-                report.notes.append(f"{name} is left out, it fails: {' '.join(str(error).split())[:200]}")
-                continue
-            report.memory[name] = memory.used() - before
-            peers[name] = step
-
-    add({PLAIN: ways.open_plain(onnx, gpu)})
-    if gpu:
-        add({RECIPE: ways.open_recipe(onnx, settings.device, spec, memory.context)})
-    weights = settings.weights or model.embedded_dir / f"{spec.name}.safetensors"
-    if settings.weights or weights.is_file():
-        add(open_torch(model, spec, weights, gpu, settings.compiled))
-    return peers
-
-
 def _steps(
-    settings: Settings,
-    model: Model,
-    backend: Any,
-    peers: dict[str, Step],
-    report: Report,
-    memory: _Memory,
+    settings: Settings, backend: Any, batches: Batches, peers: dict[str, Step], report: Report, memory: UsedMemory
 ) -> None:
-    for batch in settings.batches:
-        arrays = _inputs(settings, model, batch)
-        name = model.networks[0].outputs[0].name
-        reference = backend.run(arrays)[name].astype(np.float64)
-        for peer, step in peers.items():
-            worst = float(np.abs(step(arrays)[name] - reference).max())
-            report.agreement[peer] = max(worst, report.agreement.get(peer, 0.0))
+    for batch, arrays in batches.items():
         racers = ways.ours(backend, arrays)
         racers |= {peer: burst(partial(step, arrays)) for peer, step in peers.items()}
         report.steps[batch] = sample(racers, settings.rounds, settings.each)
-        del racers  # its lease holds a slot
         if isinstance(backend, GpuBackend):
             report.stages[batch] = _stages(backend, arrays)
         report.peak_memory = max(report.peak_memory, memory.used())
@@ -226,13 +234,13 @@ def _stages(backend: GpuBackend, arrays: dict[str, np.ndarray]) -> dict[str, flo
     return {stage: float(np.median([one[stage] for one in times])) / 1e3 for stage in STAGES}
 
 
-def _throughput(settings: Settings, model: Model, backend: Any, report: Report) -> None:
+def _throughput(settings: Settings, backend: Any, batches: Batches, report: Report) -> None:
     """Images a second with one, and with all slots busy; and what running alone would give, in the same rounds."""
-    for batch in settings.batches:
-        arrays = _inputs(settings, model, batch)
+    slots = backend.slots if isinstance(backend, GpuBackend) else 1
+    for batch, arrays in batches.items():
         shapes = {name: array.shape for name, array in arrays.items()}
-        counts = (1, settings.slots) if settings.slots > 1 else (1,)
-        requests = max(settings.each, 3 * settings.slots)
+        counts = (1, slots) if slots > 1 else (1,)
+        requests = max(settings.each, 3 * slots)
         kept: dict[int, list[float]] = {count: [] for count in counts}
         alone: list[float] = []
         for number in range(settings.rounds + 1):
@@ -250,61 +258,6 @@ def _throughput(settings: Settings, model: Model, backend: Any, report: Report) 
         report.throughput[batch] = {count: float(np.median(found)) for count, found in kept.items()}
         if alone:
             report.alone[batch] = float(np.median(alone))
-
-
-def _files(settings: Settings, model: Model, loaded: dict[str, Any], peers: dict[str, Step], report: Report) -> None:
-    if model.several_files:
-        raise Mistake(f"{model.name} makes several files of a picture with a face, which nothing else here does")
-    photo = _photo(settings)
-    options = {"no_faces": True} if settings.no_faces else {}
-    pipeline = model.open_pipeline({name: one.backend for name, one in loaded.items()}, options, math.inf)
-    recipe = peers.get(RECIPE) or peers.get(PLAIN)
-    bgr = model.networks[0].inputs[0].channels == "BGR"
-    count = PICTURES if settings.rounds > 1 else 2
-    with tempfile.TemporaryDirectory() as folder:
-        ours: list[FileRun] = []
-        theirs: list[FileRun] = []
-        for _ in range(3 if settings.rounds > 1 else 1):
-            jobs = copies_of(photo, Path(folder), count, "ours")
-            ours.append(through_pipeline(pipeline, jobs, max(settings.batches)))
-            if recipe is not None:
-                jobs = copies_of(photo, Path(folder), count, "recipe")
-                theirs.append(through_recipe(recipe, jobs, settings.size, bgr))
-    report.files[OURS] = sorted(ours, key=lambda run: run.seconds)[len(ours) // 2]
-    if theirs:
-        report.files[RECIPE] = sorted(theirs, key=lambda run: run.seconds)[len(theirs) // 2]
-
-
-class _Memory(contextlib.AbstractContextManager["_Memory"]):
-    """The GPU's used bytes, through a context of the calling thread; always 0 where there is no GPU or pycuda."""
-
-    def __init__(self, ordinal: int) -> None:
-        from trtkit.runtime import machine
-
-        self._ordinal = ordinal
-        self._here = machine.lacks(ordinal, "pycuda") is None
-        self.context: Any = None
-
-    def __enter__(self) -> _Memory:
-        if self._here:
-            from trtkit.runtime.pycuda_api import driver
-
-            self._drv = driver()
-            self.context = self._drv.Device(self._ordinal).retain_primary_context()
-            self.context.push()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self.context is not None:
-            self.context.pop()
-            self.context.detach()
-            self.context = None
-
-    def used(self) -> int:
-        if self.context is None:
-            return 0
-        free, total = self._drv.mem_get_info()
-        return int(total - free)
 
 
 def _cpu() -> str:
@@ -328,12 +281,15 @@ def speedups(report: Report, batch: int) -> dict[str, float]:
 
 def as_dict(report: Report) -> dict[str, Any]:
     """The report as JSON-able values; seconds, bytes, images a second and plain ratios."""
+    files = report.files
     return {
         "settings": {
-            key: str(value) if isinstance(value, Path) else value for key, value in vars(report.settings).items()
+            key: str(value) if isinstance(value, Path) else value
+            for key, value in (vars(report.settings) | {"batches": report.batches}).items()
         },
         "device": report.device,
         "artifact": Path(report.artifact).name,
+        "recipe_over_ours_files": vars(files.recipe_over_ours) if files and files.recipe_over_ours else None,
         "step_over_ours": {str(batch): speedups(report, batch) for batch in report.steps},
         "whole_step_over_run_alone": {
             str(batch): {name: found[name].p50 / found[ALONE].p50 for name in (OURS, IN_PLACE)}
@@ -356,7 +312,10 @@ def as_dict(report: Report) -> dict[str, Any]:
         },
         "images_a_second_alone": {str(batch): value for batch, value in report.alone.items()},
         "gpu_stages": {str(batch): found for batch, found in report.stages.items()},
-        "files": {name: {"seconds": run.seconds, "stages": run.stages} for name, run in report.files.items()},
+        "files_taken": files.taken if files else None,
+        "files": {
+            name: {"seconds": run.seconds, "stages": run.stages} for name, run in (files.runs if files else {}).items()
+        },
         "gpu_bytes_taken": report.memory,
         "gpu_bytes_peak": report.peak_memory,
         "worst_difference": report.agreement,

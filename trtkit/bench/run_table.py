@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from trtkit.bench.contenders import ALONE, OURS, RECIPE
+from trtkit.bench.contenders import ALONE, OURS
 from trtkit.bench.files import FileRun
 from trtkit.bench.run import Report
+from trtkit.bench.whole_files import WholeFiles
 from trtkit.report.console import table
 from trtkit.runtime.slots import mib
 
@@ -15,14 +16,14 @@ def render(report: Report, printer: Console) -> None:
     printer.print(f"{report.settings.model}/{report.network}, on {report.device}")
     _steps(report, printer)
     _throughput(report, printer)
-    if OURS in report.files:
-        _files(report, printer)
+    if report.files is not None:
+        _files(report.files, printer)
     if report.peak_memory:
         taken = ", ".join(f"{name} {mib(size)}" for name, size in report.memory.items())
         printer.print(f"GPU memory taken: {taken}; peak of the process {mib(report.peak_memory)}")
     if report.agreement:
         worst = ", ".join(f"{name} {value:g}" for name, value in report.agreement.items())
-        printer.print(f"worst difference from ours, grey levels: {worst}")
+        printer.print(f"worst difference from ours, {report.unit}: {worst}")
 
 
 def _steps(report: Report, printer: Console) -> None:
@@ -59,14 +60,14 @@ def _throughput(report: Report, printer: Console) -> None:
     printer.print(shown)
 
 
-def _files(report: Report, printer: Console) -> None:
-    ours = report.files[OURS]
-    theirs = report.files.get(RECIPE)
-    title = "File to file"
-    if theirs:
-        title += f": {theirs.seconds / ours.seconds:.1f} times the throughput of the articles' way"
+def _files(files: WholeFiles, printer: Console) -> None:
+    title = f"File to file ({files.taken})"
+    if files.recipe_over_ours:
+        found = files.recipe_over_ours
+        title += f": {found.median:.1f} times the throughput of the articles' way"
+        title += f" ({found.least:.1f} to {found.greatest:.1f} in a round)" if files.rounds > 1 else ""
     shown = table("", "seconds", "stages, seconds summed over threads", title=f"\n{title}")
-    for name, run in report.files.items():
+    for name, run in files.runs.items():
         shown.add_row(name, f"{run.seconds:.2f}", _stages(run))
     printer.print(shown)
 

@@ -14,25 +14,26 @@ from typing import Any
 import numpy as np
 
 from trtkit.bench.contenders import COMPILED, EAGER16, EAGER32, Arrays, Step
+from trtkit.errors import MissingComponent
 from trtkit.models.spec import Model, NetworkSpec
-from trtkit.optional import installed, need
+from trtkit.optional import need
 
 
-def open_torch(model: Model, spec: NetworkSpec, weights: Path, gpu: bool, compiled: bool) -> dict[str, Step]:
-    """The peers that run here: on the CPU FP32 alone. Empty without torch, or without a GPU build of it for `gpu`."""
-    if not installed("torch"):
-        return {}
-    torch = need("torch", "the PyTorch peers")
-    if gpu and not torch.cuda.is_available():
-        return {}
+def open_torch(model: Model, spec: NetworkSpec, weights: Path, ordinal: int | None, compiled: bool) -> dict[str, Step]:
+    """The peers on GPU `ordinal`; on the CPU (None) FP32 alone. Raises MissingComponent without torch, or without its
+    build for GPUs where it is to run on one."""
+    torch = need("torch", "the peer 'PyTorch'")
+    if ordinal is not None and not torch.cuda.is_available():
+        raise MissingComponent(f"torch {torch.__version__} here does not run on GPUs; install its build for CUDA")
     module = model.load_source(spec.name, weights)
-    if not gpu:
-        return {EAGER32: _eager(torch, module, "cpu", spec)}
-    half = _half(torch, copy.deepcopy(module), spec).cuda()
-    peers = {EAGER32: _eager(torch, module.cuda(), "cuda", spec), EAGER16: _eager(torch, half, "cuda", spec)}
+    if ordinal is None:
+        return {EAGER32: _eager(torch, module, torch.device("cpu"), spec)}
+    device = torch.device("cuda", ordinal)
+    half = _half(torch, copy.deepcopy(module), spec).to(device)
+    peers = {EAGER32: _eager(torch, module.to(device), device, spec), EAGER16: _eager(torch, half, device, spec)}
     if compiled:
         last = copy.deepcopy(half).to(memory_format=torch.channels_last)
-        peers[COMPILED] = _pinned(torch, torch.compile(last, dynamic=False), spec)
+        peers[COMPILED] = _pinned(torch, torch.compile(last, dynamic=False), device, spec)
     return peers
 
 
@@ -53,7 +54,7 @@ def _half(torch: Any, module: Any, spec: NetworkSpec) -> Any:
     return module
 
 
-def _eager(torch: Any, module: Any, device: str, spec: NetworkSpec) -> Step:
+def _eager(torch: Any, module: Any, device: Any, spec: NetworkSpec) -> Step:
     """NumPy in, `.to(device)`, `.cpu()` out: what most code does."""
 
     def step(arrays: Arrays) -> dict[str, np.ndarray]:
@@ -64,7 +65,7 @@ def _eager(torch: Any, module: Any, device: str, spec: NetworkSpec) -> Step:
     return step
 
 
-def _pinned(torch: Any, module: Any, spec: NetworkSpec) -> Step:
+def _pinned(torch: Any, module: Any, device: Any, spec: NetworkSpec) -> Step:
     """The same with page-locked buffers made once a shape and asynchronous copies: what careful code does."""
     kept: dict[Any, Any] = {}
 
@@ -80,13 +81,13 @@ def _pinned(torch: Any, module: Any, spec: NetworkSpec) -> Step:
                 array = torch.from_numpy(arrays[one.name])
                 host = buffer((one.name, tuple(array.shape)), array)
                 host.copy_(array)
-                inputs.append(host.to("cuda", non_blocking=True))
+                inputs.append(host.to(device, non_blocking=True))
             results = []
             for number, found in enumerate(_listed(module(*inputs))):
                 host = buffer((number, tuple(found.shape)), found)
                 host.copy_(found, non_blocking=True)
                 results.append(host)
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
             return _named(spec, [host.numpy().copy() for host in results])
 
     return step
