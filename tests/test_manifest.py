@@ -108,7 +108,7 @@ def test_the_mending_command_makes_it_where_it_lies_and_of_what_it_was(artifact)
     assert manifest.mending_command(record, Path("my files/cv_unet/a.onnx")) == f"{command} --out 'my files'"
     ours = record.model_copy(update={"made_of": MadeOf(weights=WeightsRecord(kind="embedded", sha256="0" * 64))})
     assert manifest.mending_command(ours, Path("bad/cv_unet/a.onnx")) == (
-        "make it again with: trtkit export cv_unet --precision fp32 --force --out bad"
+        "make it again with: trtkit export cv_unet --precision fp32 --force --weights embedded --out bad"
     )
     shipped = models.get("cv_unet").embedded_onnx("matting")
     assert manifest.mending_command(ours, shipped) == "it comes with trtkit, so install trtkit again"

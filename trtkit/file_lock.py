@@ -18,7 +18,7 @@ def alone(path: Path, busy: Callable[[str], Exception] | None = None) -> Iterato
     `holder` is that process's number, '' if it is not known. The kernel drops the lock with its process, however that
     ends. Raises Mistake as `write_whole` does.
     """
-    lock = path.with_name(path.name + ".lock")
+    lock = lock_of(path)
     with writing(lock):
         lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _acquire(lock, busy)
@@ -28,6 +28,11 @@ def alone(path: Path, busy: Callable[[str], Exception] | None = None) -> Iterato
         with contextlib.suppress(OSError):
             lock.unlink()
         os.close(descriptor)
+
+
+def lock_of(path: Path) -> Path:
+    """The file whose lock is that of `path`; it is there while somebody holds it."""
+    return path.with_name(path.name + ".lock")
 
 
 def _acquire(lock: Path, busy: Callable[[str], Exception] | None) -> int:

@@ -12,7 +12,7 @@ import functools
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from trtkit.errors import Mistake
@@ -59,7 +59,23 @@ def write_whole(path: Path, content: bytes) -> None:
 def write_in_order(files: Sequence[tuple[Path, bytes]]) -> None:
     """`write_whole` for files that belong together: all are on the disk before the first gets its name, so that a kill
     hardly ever parts them."""
+    with written(files) as name_them:
+        name_them()
+
+
+@contextlib.contextmanager
+def written(files: Sequence[tuple[Path, bytes]]) -> Iterator[Callable[[], None]]:
+    """All of `files` are on the disk under temporary names while this lasts; what it gives gives them their own.
+
+    Raises Mistake as `write_whole` does, and then nothing has changed.
+    """
     parts: list[Path] = []
+
+    def name_them() -> None:
+        for part, (path, _) in zip(parts, files, strict=True):
+            with writing(path):
+                part.replace(path)
+
     try:
         for path, content in files:
             with writing(path):
@@ -72,9 +88,7 @@ def write_in_order(files: Sequence[tuple[Path, bytes]]) -> None:
                     stream.write(content)
                     stream.flush()
                     os.fsync(stream.fileno())
-        for part, (path, _) in zip(parts, files, strict=True):
-            with writing(path):
-                part.replace(path)
+        yield name_them
     finally:
         for part in parts:
             with contextlib.suppress(OSError):

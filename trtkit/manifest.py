@@ -108,8 +108,13 @@ def publish(artifact: Path, content: bytes, manifest: Manifest) -> None:
 
     A kill between their two names leaves an artifact whose manifest is missing or has another hash: both are found.
     """
+    write_in_order(files_of(artifact, content, manifest))
+
+
+def files_of(artifact: Path, content: bytes, manifest: Manifest) -> list[tuple[Path, bytes]]:
+    """The two files of an artifact, in the order in which they are to get their names."""
     text = json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
-    write_in_order([(artifact, content), (path_of(artifact), text.encode())])
+    return [(artifact, content), (path_of(artifact), text.encode())]
 
 
 def read(artifact: Path) -> Manifest:
@@ -218,8 +223,8 @@ def mending_command(manifest: Manifest, artifact: Path) -> str:
         words += ["--method", manifest.made_with.flags["method"]] if "method" in manifest.made_with.flags else []
     else:
         words = ["export", *words, "--precision", manifest.precision, "--force"]
-        if manifest.made_of.weights.kind == "file":  # without them it would be made of others
-            words += ["--weights", "CHECKPOINT"]
+        kind = manifest.made_of.weights.kind
+        words += ["--weights", "CHECKPOINT" if kind == "file" else kind]  # without them it would be made of others
     if root != DEFAULT_ROOT:
         words += ["--out", shlex.quote(str(root))]
     return f"make it again with: trtkit {' '.join(words)}"

@@ -188,6 +188,18 @@ def test_the_block_list_is_kept_and_changes_the_graph_alone(make_target, small_c
     assert {"unet.decoder.1.0/conv", "unet.decoder.1.2/conv"} <= set(done.manifest.made_with.flags["fp16"])
 
 
+def test_what_is_to_stay_in_fp32_is_not_quantized(make_target, small_config, photographs):
+    raw = small_config.model_dump(by_alias=True)
+    raw["models"]["cv_unet"]["networks"]["matting"]["keep_fp32"] = ["unet.decoder.1", "MaxPool"]
+    target = make_target(config=type(small_config).model_validate(raw))
+    done = calibrate(target, Wish(photographs))
+    kept = {"unet.decoder.1.0/conv", "unet.decoder.1.2/conv"}
+    assert kept <= set(done.manifest.made_with.flags["fp16"])
+    for node in onnx.load(target.onnx("int8")).graph.node:
+        if node.name in kept:
+            assert not any("dequantized" in name for name in node.input), node.name
+
+
 def test_a_block_list_that_names_nothing_is_a_mistake(make_target, small_config, photographs):
     with pytest.raises(Mistake, match=r"no convolution is called 'unet\.dekoder'"):
         calibrate(make_target(config=with_int8(small_config, keep_fp16=["unet.dekoder"])), Wish(photographs))

@@ -131,7 +131,10 @@ def test_a_float_output_keeps_its_type():
 
 
 def test_a_weight_past_half_range_is_named():
-    with pytest.raises(CheckFailed, match=r"tensor 'kernel' holds .*, more than half precision's 65504"):
+    sentence = (
+        r"tensor 'kernel' holds .*, more than half precision's 65504; leave its node in FP32 with keep_fp32: \[.+\]"
+    )
+    with pytest.raises(CheckFailed, match=sentence):
         to_half(_picture_network(scale=1e5), EDGES)
 
 

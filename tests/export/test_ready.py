@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import signal
 import subprocess
@@ -13,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from trtkit import config, manifest
+from trtkit import config, file_lock, manifest
 from trtkit.errors import Mistake
 from trtkit.export import unfinished
 from trtkit.export.ready import make, ready
@@ -65,14 +68,17 @@ def test_an_export_that_was_killed_between_two_networks_is_said_until_it_is_run_
     root = tmp_path / "my art"
     code = f"""
         import os, signal
-        from trtkit import config, manifest
+        from pathlib import Path
+        from trtkit import config
         from trtkit.export.ready import make
-        publish = manifest.publish
-        def last(artifact, content, made):
-            publish(artifact, content, made)
-            os.kill(os.getpid(), signal.SIGKILL)
-        manifest.publish = last
-        make("dct_net", None, {str(first)!r}, "fp32", __import__("pathlib").Path({str(root)!r}), config.load())
+        named, replace = [], Path.replace
+        def last(part, path):
+            replace(part, path)
+            named.append(path.name)
+            if named[1:] == ["background.fp32.onnx", "background.fp32.onnx.json"]:  # after the mark
+                os.kill(os.getpid(), signal.SIGKILL)
+        Path.replace = last
+        make("dct_net", None, {str(first)!r}, "fp32", Path({str(root)!r}), config.load())
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -123,11 +129,13 @@ def test_what_is_no_whole_set_is_not_packaged(trtkit, tmp_path, checkpoints):
     assert "but none of them for head" in answer.err
 
 
-def test_an_export_that_is_under_way_is_waited_for(tmp_path, checkpoints):
+def test_an_export_that_is_under_way_is_waited_for(tmp_path, checkpoints, monkeypatch):
+    """By one who cannot write there, too: a container, say."""
     first, _ = checkpoints
     make("dct_net", None, str(first), "fp32", tmp_path, config.load())
     with ThreadPoolExecutor(1) as pool:
-        with unfinished.publishing(tmp_path / FOLDER, "trtkit export dct_net"):
+        with unfinished.publishing(tmp_path / FOLDER), unfinished.marked_with(tmp_path / FOLDER, "trtkit export"):
+            monkeypatch.setattr(file_lock, "_acquire", None)
             waiting = pool.submit(ready, "dct_net", None, None, tmp_path, config.load())
             time.sleep(0.3)
             assert not waiting.done()
@@ -144,16 +152,84 @@ def test_what_another_export_wrote_meanwhile_is_not_mixed_with(tmp_path, checkpo
     real = unfinished.publishing
 
     @contextmanager
-    def late(folder, command):
+    def late(folder):
         for path in (tmp_path / "other" / FOLDER).glob("background.*"):
             shutil.copy(path, folder)
-        with real(folder, command):
+        with real(folder):
             yield
 
     monkeypatch.setattr(unfinished, "publishing", late)
     with pytest.raises(Mistake, match=r"another export wrote .*background\.fp32\.onnx meanwhile; run this one again"):
         make("dct_net", None, str(first), "fp32", tmp_path, config.load())
     assert not list((tmp_path / FOLDER).glob("head.*"))
+    assert not unfinished.marked(tmp_path / FOLDER)
+
+
+def test_a_full_disk_leaves_what_was_there_and_no_mark(tmp_path, checkpoints, monkeypatch):
+    first, _ = checkpoints
+    make("dct_net", None, str(first), "fp32", tmp_path, config.load())
+    before = content(tmp_path)
+    real, count = os.fsync, []
+
+    def full(descriptor):
+        count.append(descriptor)
+        if len(count) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Mistake, match=r"no room left on the disk for .*head\.fp32\.onnx"):
+        make("dct_net", None, str(first), "fp32", tmp_path, config.load(), force=True)
+    assert content(tmp_path) == before
+
+
+def test_what_is_brought_beside_the_networks_may_fail_without_a_mark(tmp_path, checkpoints):
+    first, _ = checkpoints
+    folder = tmp_path / "weights"
+    shutil.copytree(first, folder)
+    for name in ("detector.pb", "keypoints.pb"):
+        (folder / name).write_bytes(b"no graph")
+    with pytest.raises(Mistake, match=r"--tf-python .*typo does not exist"):
+        make("dct_net", None, str(folder), "fp32", tmp_path, config.load(), tf_python=tmp_path / "typo")
+    assert "weights of your own" in ready("dct_net", None, None, tmp_path, config.load()).sentence
+
+
+def test_the_command_that_is_named_is_the_export_that_was_stopped(tmp_path, checkpoints, monkeypatch):
+    first, _ = checkpoints
+    commands = []
+    real = unfinished.marked_with
+
+    @contextmanager
+    def noted(folder, command):
+        commands.append(command)
+        with real(folder, command):
+            yield
+
+    monkeypatch.setattr(unfinished, "marked_with", noted)
+    monkeypatch.chdir(first.parent)
+    (first.parent / "photos").mkdir(exist_ok=True)
+    Image.new("RGB", (40, 40), (90, 120, 200)).save(first.parent / "photos" / "a.png")
+    make("dct_net", None, first.name, "fp16", Path("art"), config.load(), images=Path("photos"))
+    ready("dct_net", None, "embedded", Path("art"), config.load())
+    parent = first.parent
+    assert commands == [
+        f"trtkit export dct_net --weights {first} --precision fp16 --images {parent}/photos --out {parent}/art",
+        f"trtkit build dct_net --weights embedded --out {parent}/art --gpu GPU",
+    ]
+
+
+def test_verify_says_it_too(trtkit, tmp_path, checkpoints):
+    first, _ = checkpoints
+    make("dct_net", None, str(first), "fp32", tmp_path, config.load())
+    assert trtkit("verify", tmp_path).code == 0
+    (tmp_path / FOLDER / unfinished.NAME).write_text("trtkit export dct_net\n")
+    answer = trtkit("verify", tmp_path)
+    assert answer.code == 2
+    assert "failed  " in answer.out
+    assert "run it again: trtkit export dct_net" in answer.out
+    bench = trtkit("bench", "run", "dct_net", "--artifacts", tmp_path, "--backend", "cpu")
+    assert bench.code == 2
+    assert "run it again: trtkit export dct_net" in bench.err
 
 
 def test_the_weights_of_the_package_put_a_mark_away(tmp_path, checkpoints):

@@ -189,6 +189,22 @@ def test_rtx_engines_are_left_out_and_that_is_said(packaged, engine):
     assert not (out / "tensorrt").exists()
 
 
+def test_what_lies_beside_the_networks_stays_behind_and_that_is_said(packaged, tmp_path):
+    answer, _ = packaged("dct_net", "--python")
+    assert "stay behind" not in answer.err
+    folder = tmp_path / "artifacts" / "dct_net"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "alpha.jpg").write_bytes(b"a mask")
+    answer, out = packaged("dct_net", "--python")
+    assert answer.code == 0, answer.err
+    assert "dct_net: alpha.jpg stay behind, so that its pipeline in Triton does without them" in " ".join(
+        answer.err.split()
+    )
+    made = configs(out)
+    assert made["python/dct_net_background"]["max_batch_size"] == 1, "on the CPU its pixels are what bounds it"
+    assert made["python/dct_net_head"]["max_batch_size"] == 2
+
+
 # Refusals
 
 

@@ -127,6 +127,12 @@ def test_int8_that_cannot_be_loaded_here_gives_way_to_fp16(tmp_path):
     assert precision == "fp16"
     assert "was built for sm89 with tensorrt 10.9.0.34" in why
     assert why.endswith(f"run: trtkit build cv_unet --gpu sm89 --builder tensorrt --precision int8 --out {tmp_path}")
+    sound = put(tmp_path, "int8")
+    assert taken(tmp_path)[0] == "int8"
+    sound.write_bytes(sound.read_bytes()[:-3])
+    precision, why = taken(tmp_path)
+    assert precision == "fp16"
+    assert "is cut short" in why
     manifest.path_of(stale).unlink()
     assert "has no manifest" in taken(tmp_path)[1]
 

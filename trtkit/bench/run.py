@@ -27,6 +27,7 @@ from trtkit.bench.peers import check_weights, open_peers
 from trtkit.bench.samples import Samples, burst, sample
 from trtkit.bench.whole_files import WholeFiles, has_option, measure_files
 from trtkit.errors import Mistake, TrtkitError
+from trtkit.export.ready import check_one_set
 from trtkit.models.imaging.decode import decode, decode_bytes
 from trtkit.models.spec import GREY, Model
 from trtkit.runtime import select
@@ -90,6 +91,7 @@ def bench_run(settings: Settings) -> Report:
     """Measure. Raises Mistake for settings that cannot be, and whatever opening the backend raises."""
     model = models.get(settings.model)
     _check(settings, model)
+    check_one_set(model, settings.root)
     report = Report(settings)
     memory = UsedMemory(settings.device)
     with memory:

@@ -54,7 +54,7 @@ def make(
     key = build_key(target, scales_sha256, worst)
     if not force and (existing := up_to_date(path, key)):
         return existing
-    blocked = sorted({*target.settings.int8.keep_fp16, *worst})
+    blocked = sorted({*target.blocked, *worst})
     exact = target.equalized
     where = placement.place(exact, blocked)
     check_kept(exact, target.model, target.spec, target.settings)

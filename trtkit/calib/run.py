@@ -101,7 +101,7 @@ def _images(target: Target, wish: Wish) -> ImageSet:
 
 def _quantizable(target: Target) -> tuple[str, ...]:
     """The convolutions that engines.yaml leaves to INT8."""
-    return placement.place(target.graph, target.settings.int8.keep_fp16).convolutions
+    return placement.place(target.graph, target.blocked).convolutions
 
 
 def _check_enough(target: Target, keep_worst: int) -> None:

@@ -13,7 +13,9 @@ from onnx import ModelProto
 from trtkit import artifacts, manifest
 from trtkit.calib import measured
 from trtkit.calib.equalize import equalize
+from trtkit.calib.placement import COMPUTE
 from trtkit.config import Config, NetworkConfig
+from trtkit.export.half import is_kept
 from trtkit.export.prepared import Exported
 from trtkit.export.run import ensure
 from trtkit.models.spec import Model, NetworkSpec
@@ -50,6 +52,13 @@ class Target:
     def equalized(self) -> ModelProto:
         """The same function on weights that quantize better: what is calibrated and quantized."""
         return equalize(self.graph)
+
+    @cached_property
+    def blocked(self) -> list[str]:
+        """What engines.yaml keeps out of INT8: its own list, and the convolutions of what is to stay in FP32."""
+        kept = set(self.settings.keep_fp32)
+        convolutions = [node.name for node in self.graph.graph.node if node.op_type in COMPUTE and is_kept(node, kept)]
+        return sorted({*self.settings.int8.keep_fp16, *convolutions})
 
     @property
     def studied(self) -> Studied | None:

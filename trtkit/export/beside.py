@@ -61,6 +61,18 @@ def forget(model: Model, folder: Path) -> None:
     forget_graphs(model, folder)
 
 
+def forget_others(model: Model, chosen: Chosen, folder: Path) -> None:
+    """Side graphs that were imported for other weights than `chosen` count no more."""
+    for side in model.sides:
+        graph, name = chosen.beside(side.file_name), chain_file.name_of(side.name)
+        try:
+            record = chain_file.read(folder, name)
+        except TrtkitError:
+            record = None
+        if graph is None or record is None or record.weights.sha256 != graph.sha256:
+            chain_file.path_in(folder, name).unlink(missing_ok=True)
+
+
 def forget_files(model: Model, folder: Path) -> None:
     for name in model.side_files:
         (folder / name).unlink(missing_ok=True)

@@ -65,7 +65,7 @@ def to_half(model: ModelProto, keep_fp32: Iterable[str]) -> ModelProto:
             target = TensorProto.FLOAT16 if wants_half else TensorProto.FLOAT
             if name in weights:
                 if wants_half:
-                    node.input[i] = _half_weight(name, weights, converted, graph)
+                    node.input[i] = _half_weight(name, weights, converted, graph, node)
             elif (name in produced_half) != wants_half:
                 key = (name, target)
                 if key not in converted:
@@ -112,7 +112,11 @@ def is_kept(node: NodeProto, kept: set[str]) -> bool:
 
 
 def _half_weight(
-    name: str, weights: dict[str, TensorProto], converted: dict[tuple[str, int], str], graph: onnx.GraphProto
+    name: str,
+    weights: dict[str, TensorProto],
+    converted: dict[tuple[str, int], str],
+    graph: onnx.GraphProto,
+    node: NodeProto,
 ) -> str:
     key = (name, TensorProto.FLOAT16)
     if key not in converted:
@@ -120,7 +124,8 @@ def _half_weight(
         worst = float(np.abs(values).max(initial=0.0))
         if not worst <= HALF_MAX:
             raise CheckFailed(
-                f"tensor '{name}' holds {worst:g}, more than half precision's {HALF_MAX:g}; keep its node in FP32"
+                f"tensor '{name}' holds {worst:g}, more than half precision's {HALF_MAX:g}; leave its node in FP32 "
+                f"with keep_fp32: [{node.name or node.op_type}] under its network in engines.yaml"
             )
         converted[key] = f"{name}.half"
         graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), converted[key]))

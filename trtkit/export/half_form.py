@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from trtkit import __version__, artifacts
+from trtkit import __version__, artifacts, models
 from trtkit.config import Config, NetworkConfig
 from trtkit.errors import CheckFailed, Mistake
 from trtkit.export import half, half_range, parity
@@ -112,7 +112,7 @@ def _check(
         raise CheckFailed(
             f"the FP16 form of {name} would overflow: tensor '{report.worst_tensor}' reaches {report.worst_value:g}, "
             f"more than half of {half.HALF_MAX:g}; leave it in FP32 with keep_fp32: [{around}] under "
-            f"models.{model.name}.networks.{spec.name} in engines.yaml"
+            f"models.{model.name}.networks.{spec.name} in engines.yaml{_block(model, spec)}"
         )
     checks = {
         "against_fp32": figures,
@@ -123,6 +123,12 @@ def _check(
     }
     _judge(f"the FP16 form of {name}", spec, checks, tolerance)
     return checks
+
+
+def _block(model: Model, spec: NetworkSpec) -> str:
+    """What else a network's block there has to say, if trtkit's own engines.yaml has none."""
+    own = models.get(model.name).networks if model.name in models.NAMES else ()
+    return "" if spec.name in [one.name for one in own] else ", a block with precisions and profiles as the others have"
 
 
 def _judge(subject: str, spec: NetworkSpec, checks: dict[str, Any], tolerance: float) -> None:

@@ -14,7 +14,7 @@ from onnx import ModelProto
 from trtkit import manifest
 from trtkit.errors import CheckFailed, TrtkitError
 from trtkit.export.photographs import files_in
-from trtkit.files import sha256
+from trtkit.files import sha256, write_in_order
 from trtkit.manifest import CameOut, Manifest
 from trtkit.models.spec import GREY, NetworkSpec
 
@@ -55,10 +55,17 @@ class Prepared:
         except TrtkitError:
             return False
 
-    def publish(self) -> Exported:
-        if self.content is not None:
-            manifest.publish(self.path, self.content, self.manifest)
+    def files(self) -> list[tuple[Path, bytes]]:
+        """What is to be written; nothing of what is up to date."""
+        return [] if self.content is None else manifest.files_of(self.path, self.content, self.manifest)
+
+    def exported(self) -> Exported:
+        """As it is once `files` are written."""
         return Exported(self.path, self.manifest, self.content is not None, self.seconds)
+
+    def publish(self) -> Exported:
+        write_in_order(self.files())
+        return self.exported()
 
 
 def check_form(content: bytes, subject: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from trtkit.config import Config
 from trtkit.errors import MissingComponent, Mistake, TrtkitError
 from trtkit.export import unfinished
 from trtkit.export.choose import EMBEDDED, FILE, OFFICIAL, Chosen, choose, is_the_snapshot
-from trtkit.files import sha256
+from trtkit.files import sha256, written
 from trtkit.manifest import WeightsRecord
 from trtkit.models.imported import chain_file
 from trtkit.models.imported.model import in_use
@@ -73,7 +73,7 @@ def _make(
     tf_python: Path | None = None,
 ) -> Ready:
     # Imported here: they bring onnx, which infer does not need for weights that are exported already.
-    from trtkit.export.beside import bring
+    from trtkit.export.beside import bring, forget_others
     from trtkit.export.frozen.run import import_graph
     from trtkit.export.run import ensure, prepare
 
@@ -93,40 +93,52 @@ def _make(
     for network in model.networks:
         weights = None if chosen.kind == EMBEDDED else chosen.weights(model, network.name)
         prepared.append(prepare(model, network, precision, root, config, weights, images, force))
-    with _published(model, root, prepared, chosen) as exported:
-        sides, notes = bring(model, chosen, folder, images, force, tf_python)
+    given = str(chosen.path.absolute()) if chosen.kind == FILE and chosen.path is not None else chosen.kind
+    again = _command(model, root, given, precision, images, tf_python)
+    exported = _publish(model, root, prepared, again, lambda: forget_others(model, chosen, folder))
+    sides, notes = bring(model, chosen, folder, images, force, tf_python)
     used, settings = in_use(model.name, model.style, root, config, chosen.kind, chosen.path)
     more = used.networks[len(model.networks) :]
     exported += [ensure(used, network, precision, root, settings, images) for network in more]
     return Ready(used, settings, root, chosen.sentence, sides, exported, notes)
 
 
-@contextmanager
-def _published(model: Model, root: Path, prepared: list[list[Prepared]], chosen: Chosen) -> Iterator[list[Exported]]:
-    """Everything gets its name, and what belongs to it gets its own while this lasts; the last form of each network."""
+def _publish(
+    model: Model, root: Path, prepared: list[list[Prepared]], command: str, forget_sides: Callable[[], None]
+) -> list[Exported]:
+    """Give everything its name, or nothing; the last form of each network. `command` does it again, should the process
+    be killed meanwhile; `forget_sides` removes what was brought for other weights."""
     folder = root / model.folder
     chain = chain_file.path_in(folder)
-    if all(one.content is None for forms in prepared for one in forms) and not (
-        chain.is_file() or unfinished.marked(folder)
-    ):
-        yield [forms[-1].publish() for forms in prepared]
-        return
-    given = chosen.path if chosen.kind == FILE else chosen.kind
-    command = _command(model, root, str(given))
-    with unfinished.publishing(folder, command):
-        for one in (one for forms in prepared for one in forms):
+    every = [one for forms in prepared for one in forms]
+    last = [forms[-1].exported() for forms in prepared]
+    if not (any(one.content is not None for one in every) or chain.is_file() or unfinished.marked(folder)):
+        return last
+    with unfinished.publishing(folder), written([file for one in every for file in one.files()]) as name_them:
+        for one in every:
             if not one.stands():
                 raise Mistake(f"another export wrote {one.path} meanwhile; run this one again: {command}")
-        exported = [[one.publish() for one in forms][-1] for forms in prepared]
-        # From here on the model's own networks are in use, no longer a chain that was imported before.
-        chain.unlink(missing_ok=True)
-        yield exported
+        with unfinished.marked_with(folder, command):
+            name_them()
+            # From here on the model's own networks are in use, no longer a chain that was imported before.
+            chain.unlink(missing_ok=True)
+            forget_sides()
+    return last
 
 
-def _command(model: Model, root: Path, weights: str) -> str:
-    """The export of these weights to `root`."""
+def _command(
+    model: Model, root: Path, weights: str, precision: str = "fp32", images: Path | None = None, tf: Path | None = None
+) -> str:
+    """The export of these weights to `root`, from wherever it is run."""
     words = ["trtkit", "export", model.name, *(["--style", model.style] if model.style else []), "--weights", weights]
-    return shlex.join([*words, *(["--out", str(root)] if root != artifacts.DEFAULT_ROOT else [])])
+    words += ["--precision", precision] if precision != "fp32" else []
+    words += ["--images", str(images.absolute())] if images is not None else []
+    words += ["--tf-python", str(tf.absolute())] if tf is not None else []
+    return shlex.join([*words, *_out(root)])
+
+
+def _out(root: Path) -> list[str]:
+    return ["--out", str(root.absolute())] if root != artifacts.DEFAULT_ROOT else []
 
 
 def _check_whole(model: Model, root: Path, there: _There) -> None:
@@ -209,15 +221,17 @@ def _embedded(
         return Ready(used, settings, root, f"official weights, exported to {root / model.folder}")
     if given is None or there.kind in (None, EMBEDDED):
         if publish:
-            unfinished.clear(root / model.folder)
+            unfinished.clear(root / model.folder, lambda: _made_of(model, root).kind in (None, EMBEDDED))
         return Ready(model, config, root, chosen.sentence)
     if not publish:
         return Ready(model, config, root / UNSET, chosen.sentence)
     from trtkit.export.beside import forget
     from trtkit.export.run import unpack
 
-    with _published(model, root, [[unpack(model, network, root)] for network in model.networks], chosen):
-        forget(model, root / model.folder)
+    words = ["trtkit", "build", model.name, *(["--style", model.style] if model.style else []), "--weights", EMBEDDED]
+    again = shlex.join([*words, *_out(root), "--gpu", "GPU"])  # which needs no torch
+    prepared = [[unpack(model, network, root)] for network in model.networks]
+    _publish(model, root, prepared, again, lambda: forget(model, root / model.folder))
     return Ready(model, config, root, chosen.sentence)
 
 

@@ -7,24 +7,30 @@ of two trainings side by side, each of them in order.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import fcntl
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from trtkit.errors import Mistake
-from trtkit.file_lock import alone
+from trtkit.file_lock import alone, lock_of
 from trtkit.files import reading, write_whole
 
 NAME = "unfinished-export.txt"
 
 
 @contextlib.contextmanager
-def publishing(folder: Path, command: str) -> Iterator[None]:
-    """While it lasts no other export publishes into `folder`; should it not end, `check` refuses the folder and names
-    `command`."""
+def publishing(folder: Path) -> Iterator[None]:
+    """While it lasts no other export publishes into `folder`."""
     with alone(folder / NAME):
-        write_whole(folder / NAME, f"{command}\n".encode())
         yield
-        (folder / NAME).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def marked_with(folder: Path, command: str) -> Iterator[None]:
+    """Within `publishing`: should it not end well, `check` refuses the folder and names `command`."""
+    write_whole(folder / NAME, f"{command}\n".encode())
+    yield
+    (folder / NAME).unlink(missing_ok=True)
 
 
 def marked(folder: Path) -> bool:
@@ -32,20 +38,20 @@ def marked(folder: Path) -> bool:
         return (folder / NAME).is_file()
 
 
-def clear(folder: Path) -> None:
-    """What lies in `folder` is one set again."""
+def clear(folder: Path, sound: Callable[[], bool] = lambda: True) -> None:
+    """Remove the mark, if what lies in `folder` is `sound` once no export is under way."""
     if marked(folder):
-        with alone(folder / NAME):
-            (folder / NAME).unlink(missing_ok=True)
+        with publishing(folder):
+            if sound():
+                (folder / NAME).unlink(missing_ok=True)
 
 
 def check(folder: Path) -> None:
-    """Wait for an export that publishes into `folder`. Raises Mistake, with the command that mends it, if one was
-    stopped half way."""
+    """Raise Mistake, with the command that mends it, if an export into `folder` was stopped half way; one that is under
+    way is waited for, which is a moment: all is written by then."""
     if not marked(folder):
         return
-    with contextlib.suppress(Mistake), alone(folder / NAME):  # where nothing can be written, nobody exports either
-        pass
+    _wait(folder)
     if marked(folder):
         with reading(folder / NAME):
             command = (folder / NAME).read_text(encoding="utf-8").strip()
@@ -53,3 +59,9 @@ def check(folder: Path) -> None:
             f"{folder} may hold networks of two sets of weights, since an export into it was stopped; "
             f"run it again: {command}"
         )
+
+
+def _wait(folder: Path) -> None:
+    # Only read: the folder may be another user's, or a container's that is not to write into it.
+    with contextlib.suppress(OSError), lock_of(folder / NAME).open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)

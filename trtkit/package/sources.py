@@ -78,6 +78,12 @@ def tensorrt_version(sources: Sequence[Sources]) -> str | None:
     return next((one.record.made_with.version for source in sources for one in source.engines.values()), None)
 
 
+def beside_networks(model: Model, root: Path) -> list[str]:
+    """Files that the pipeline reads beside its networks, and that cannot go along."""
+    names = (*model.side_files, *(chain_file.name_of(side.name) for side in model.sides))
+    return [name for name in names if (root / model.folder / name).is_file()]
+
+
 def rtx_engines(sources: Sequence[Sources], root: Path) -> list[Path]:
     """Engines that lie there and cannot go along."""
     return [

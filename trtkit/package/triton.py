@@ -100,7 +100,9 @@ def _shares(backend: str, source: Sources, profiles: Sequence[Profile], config: 
     """An engine's profiles are those it was built with; without an engine the largest batch's alone bounds it."""
     name = network_name(source.model.folder, source.spec.name)
     batching = config.network(source.model.name, source.spec.name).batching
-    largest = batching.largest("cpu" if backend == configs.PYTHON else backend)
+    on_cpu = backend == configs.PYTHON
+    # The server bounds such a network by its pixels; Triton only by its batch.
+    largest = 1 if on_cpu and source.spec.pixels_at_once else batching.largest("cpu" if on_cpu else backend)
     if backend != configs.TENSORRT:
         return shares(name, source.spec, profiles, largest)[:1]
     built = next(iter(source.engines.values())).record.made_for.profiles
@@ -130,6 +132,13 @@ def _notes(found: Sequence[Sources], root: Path, gpus: Sequence[str], config: Co
     others = [name for name in gpus if sources.BUILDER not in config.gpu(name).served_by]
     if others:
         yield f"{', '.join(others)}: no TensorRT for it, so it serves from {configs.ONNXRUNTIME}/"
+    for model in {source.model.folder: source.model for source in found if not source.model.several_files}.values():
+        beside = sources.beside_networks(model, root)
+        if beside:
+            yield (
+                f"{model.folder}: {', '.join(beside)} stay behind, so that its pipeline in Triton does without them, "
+                "as with the networks of the package; trtkit serve uses them"
+            )
     left_out = sources.rtx_engines(found, root)
     if left_out:
         yield (

@@ -11,6 +11,7 @@ from trtkit import manifest
 from trtkit.artifacts import sm
 from trtkit.build_engines.judge import judge_engine
 from trtkit.errors import Mistake, TrtkitError
+from trtkit.export import unfinished
 from trtkit.files import why_unreadable
 from trtkit.gpus import local_capabilities
 from trtkit.manifest import Manifest
@@ -41,6 +42,12 @@ def verify(files: list[Path], here_alone: bool = False) -> int:
     """
     printer = console()
     first = 0
+    for folder in dict.fromkeys(file.parent for file in _artifacts(files)):
+        try:
+            unfinished.check(folder)
+        except TrtkitError as error:
+            first = first or error.exit_code
+            printer.print(f"failed  {error}")
     for file in _artifacts(files):
         try:
             record = manifest.read_verified(file)

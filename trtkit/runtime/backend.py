@@ -18,6 +18,11 @@ IOTensors = dict[str, tuple[np.dtype, tuple[int | None, ...]]]
 """Tensor name → (dtype, shape with None for dynamic axes)."""
 
 
+MOST_WITHOUT_PROFILES = 8
+"""Rows of one run of a network that states no largest batch, the CPU's; as many as engines are built for. Each takes
+memory of its own, which of a picture of 25 faces was two gigabytes."""
+
+
 class Backend(Protocol):
     """A loaded network. Safe to call from any thread; the backend orders the work itself.
 

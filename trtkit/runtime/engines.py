@@ -60,6 +60,7 @@ def _better(fp16: Path, int8: Path, request: Request, where: tuple[str, str], li
         found = _verdict(manifest.read(fp16), record, request, where)
         if found.precision == "int8":
             _check_fits(int8, record, request, library_version)
+            manifest.check_content(int8, record)
             return Found(int8, f"{request.spec.name} in INT8, which {found.why}")
     except TrtkitError as error:  # of INT8, or of FP16, which is then told when that file is opened
         return Found(fp16, f"{request.spec.name} in FP16, not INT8: {error}")

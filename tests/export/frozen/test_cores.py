@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from trtkit.errors import CheckFailed
 from trtkit.export.frozen.names import number_names
 from trtkit.export.frozen.partition import take_apart
 from trtkit.models.imported.chain import Chain
@@ -70,6 +71,24 @@ def check(model, **arrays):
 
 def picture(*shape):
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def test_rows_that_do_not_belong_together_are_refused_rather_than_lost():
+    """A whole picture's feature beside the crops of its faces: with one face it looks like any network."""
+    graph = Graph(crops=[None, 3, 8, 8], whole=[1, 4, 1, 1])
+    graph.add("Add", [graph.conv("crops", 3, 4, "a"), graph.conv("whole", 4, 4, "b")], "both")
+    graph.conv("both", 4, 2, "y")
+    model = graph.model("y")
+    pieces = check(model, crops=picture(1, 3, 8, 8), whole=picture(1, 4, 1, 1))
+    chain = Chain(
+        from_json(to_json(pieces.steps)),
+        ["y"],
+        {name: CpuBackend(piece.SerializeToString()) for name, piece in pieces.networks.items()},
+        {name: HostWork(piece.SerializeToString()) for name, piece in pieces.hosts.items()},
+    )
+    arrays = {"crops": picture(2, 3, 8, 8), "whole": picture(1, 4, 1, 1)}
+    with pytest.raises(CheckFailed, match="reads tensors of different numbers of rows on this picture"):
+        chain.run([arrays])
 
 
 def test_a_decoder_without_skips_stays_one_network():

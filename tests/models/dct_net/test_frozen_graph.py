@@ -83,9 +83,12 @@ def test_half_precision_and_single_values_are_read(tmp_path):
     constant = next(node for node in graph.node if node.name == "generator/Conv_2/biases").attr["value"].tensor
     constant.ClearField("tensor_content")
     constant.float_val.append(0.25)  # TensorFlow's short form: the last value goes on to the end
+    empty = next(node for node in graph.node if node.name == "generator/Conv_4/biases").attr["value"].tensor
+    empty.ClearField("tensor_content")  # its short form of zeros
     path.write_bytes(graph.SerializeToString())
     state = read(path).generator.state_dict()
     assert (state["widen1.bias"] == 0.25).all()
+    assert (state["widen2.bias"] == 0).all()
     np.testing.assert_array_equal(
         state["widen2.weight"].numpy().transpose(2, 3, 1, 0), tensors["generator/Conv_4/weights"].astype(np.float32)
     )

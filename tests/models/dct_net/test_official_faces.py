@@ -92,6 +92,13 @@ def test_small_faces_are_left_to_the_background_network():
     assert [face.box for face in find_faces(picture, detector(*rows), landmarks(FLAT))] == [(0, 0, 40, 61)]
 
 
+@pytest.mark.parametrize(("side", "faces"), [(512, 1), (720, 1), (1440, 0)])
+def test_small_is_counted_at_the_side_that_the_official_pipeline_works_at(side, faces):
+    """In a fine picture of 1440 a face of 80 pixels is one of 40."""
+    rows = ((0.9, 0, 0, 80 / side, 70 / side),)
+    assert len(find_faces(np.zeros((side, side, 3), np.uint8), detector(*rows), landmarks(FLAT))) == faces
+
+
 def face_with_eyes():
     """A picture with two eyes, and 68 points around them: the outline of each is the six points of a lens."""
     picture = np.full((200, 300, 3), 190, np.uint8)

@@ -112,6 +112,8 @@ def _values(name: str, tensor: Any, path: Path) -> NDArray:
         values = np.array(tensor.half_val, np.uint16).view(np.float16)
     else:
         values = np.array(tensor.float_val or tensor.double_val, dtype)
+    if values.size == 0 and not content:  # TensorFlow leaves out what is 0 everywhere
+        values = np.zeros(count, dtype)
     if 0 < values.size < count and not content:
         values = np.concatenate([values, np.full(count - values.size, values[-1])])
     if values.size != count:

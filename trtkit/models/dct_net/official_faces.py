@@ -35,6 +35,8 @@ _MEAN = (123, 116, 103)
 _LEAST_SCORE = 0.8
 _LEAST_FACE = 60
 """Pixels; what is no larger along either side is left to the background network."""
+_LEAST_AT = 720
+"""The short side at which those are counted: the official pipeline works on no larger picture, `--mode fine` does."""
 _CROP = 1.4
 """Side of the square around a face, in widths of its box."""
 _LANDMARKS = 68
@@ -66,9 +68,10 @@ def _runner(chain: Chain) -> Run:
 def find_faces(rgb: Image, detect: Run, locate: Run) -> list[Face]:
     """Faces in `rgb` uint8 [H, W, 3], largest first."""
     faces = []
+    least = _LEAST_FACE * max(1.0, min(rgb.shape[:2]) / _LEAST_AT)
     for box in find_boxes(rgb, detect):
         left, top, right, bottom = box
-        if right - left <= _LEAST_FACE and bottom - top <= _LEAST_FACE:
+        if right - left <= least and bottom - top <= least:
             continue
         points = find_landmarks(rgb, box, locate)
         rounded = (round(left), round(top), round(right - left), round(bottom - top))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ REDUCED = 1500
 @dataclass(frozen=True)
 class Aligned:
     """The N faces that could be aligned, the surest first: RGB crops uint8 `small` [N, 224, 224, 3] and `sharp`
-    [N, 512, 512, 3], the `frames` of the small ones; `boxes` [N, 4] and `points` [N, 68, 2] in pixels of the decoded
+    [N, 512, 512, 3]; the `frames` of the small ones, `boxes` [N, 4] and `points` [N, 68, 2] in pixels of the decoded
     picture; `left_out`: faces that were found but could not be aligned."""
 
     small: Image
@@ -71,7 +71,7 @@ def align(
         return Aligned(
             small=np.stack([cut(rgb, frame) for frame in frames]),
             sharp=np.stack([cut(rgb, frame) for frame in sharp]),
-            frames=frames,
+            frames=tuple(replace(frame, scale=frame.scale * shrunk) for frame in frames),
             boxes=np.stack([face.box for face in kept]) / shrunk,
             points=np.stack([face.points for face in kept]) / shrunk,
             left_out=len(boxes) - len(kept),

@@ -13,8 +13,8 @@ from trtkit.models.hrn.reconstruct import Base, Deformed, Detail
 class Faces:
     """The N faces of one picture, the surest first. What an output does not need is None.
 
-    `boxes` [N, 4] and `points` [N, 68, 2] in pixels of the decoded picture, `frames` of the 224 crops in the picture
-    that was worked on; `vector` [N, 257]; `left_out`: faces that were found but could not be aligned.
+    `boxes` [N, 4], `points` [N, 68, 2] and the `frames` of the 224 crops are in pixels of the decoded picture; `vector`
+    [N, 257]; `left_out`: faces that were found but could not be aligned.
     """
 
     boxes: Floats

@@ -18,7 +18,7 @@ from trtkit.models.spec import Around, take_options
 from trtkit.optional import need
 from trtkit.runtime.backend import Backend
 
-OPTION = "--assets DIR"
+OPTION = "trtkit infer's --assets DIR"
 
 
 def open_pipeline(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trtkit.errors import CheckFailed, Mistake, TrtkitError
-from trtkit.models.hrn import mask, reconstruct, specs
+from trtkit.models.hrn import mask, reconstruct
 from trtkit.models.hrn.aligned import align
 from trtkit.models.hrn.assets import Assets
 from trtkit.models.hrn.coefficients import Floats
@@ -100,16 +100,18 @@ class FaceReconstruction:
 
     def reconstruct(self, picture: Picture, clock: StageClock) -> Faces:
         """Raises Mistake, naming the picture, where no face is found or none can be aligned, and CheckFailed where
-        the coefficients are not finite, as those of a network that overflows are."""
+        what a network gives is not finite."""
+        try:
+            return self._reconstruct(picture, clock)
+        except CheckFailed as error:
+            raise CheckFailed(f"{picture.source}: {error}") from error
+
+    def _reconstruct(self, picture: Picture, clock: StageClock) -> Faces:
         assets, every = self._assets, self._options.all_faces
         found = align(self._networks, assets.box, assets.standard, picture, every, clock)
         masks = self._mask(found.small, clock)
         with clock.stage("reconstruct"):
             vector = reconstruct.coefficients(self._networks, found.small)
-            if not np.isfinite(vector).all():
-                raise CheckFailed(
-                    f"{picture.source}: hrn/{specs.RECON.name} gave numbers that are not finite; run it in FP32"
-                )
         base, mid, fine = self._shape(vector, found.sharp, masks, clock)
         return Faces(
             boxes=found.boxes,

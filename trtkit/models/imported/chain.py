@@ -7,11 +7,11 @@ from contextlib import suppress
 
 import numpy as np
 
-from trtkit.errors import TrtkitError
+from trtkit.errors import CheckFailed, TrtkitError
 from trtkit.models.imported.crop import crop_and_resize
 from trtkit.models.imported.host import HostWork
 from trtkit.models.imported.plan import BranchStep, CropStep, HostStep, NetworkStep, Step
-from trtkit.runtime.backend import Arrays, Backend
+from trtkit.runtime.backend import MOST_WITHOUT_PROFILES, Arrays, Backend
 
 Tensors = dict[str, np.ndarray]
 Watch = Callable[[str, Arrays, Arrays], None]
@@ -64,6 +64,13 @@ class Chain:
     def _run_network(self, step: NetworkStep, states: list[Tensors], watch: Watch | None) -> None:
         backend = self._networks[step.name]
         counts = [len(state[step.inputs[0]]) for state in states]
+        for state, count in zip(states, counts, strict=True):
+            if any(len(state[name]) != count for name in step.inputs):
+                # Rows would be joined with those of another picture, or be left out.
+                raise CheckFailed(
+                    f"network {step.name} of the imported graph reads tensors of different numbers of rows on this "
+                    "picture, which its batch axis does not allow"
+                )
         arrays = {
             f"in{i}": np.ascontiguousarray(np.concatenate([state[name] for state in states]))
             for i, name in enumerate(step.inputs, 1)
@@ -101,7 +108,7 @@ def _in_parts(backend: Backend, arrays: Arrays, rows: int) -> Arrays:
             name: np.zeros((0, *(size or 0 for size in shape[1:])), dtype)
             for name, (dtype, shape) in backend.outputs.items()
         }
-    largest = max((profile["in1"].max[0] for profile in backend.profiles), default=rows)
+    largest = max((profile["in1"].max[0] for profile in backend.profiles), default=MOST_WITHOUT_PROFILES)
     if rows <= largest:
         return backend.run(arrays)
     parts = [

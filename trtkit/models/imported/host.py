@@ -18,6 +18,9 @@ class HostWork:
         ort = need("onnxruntime", "running the host part of an imported model")
         options = ort.SessionOptions()
         options.log_severity_level = 3
+        # Pictures differ in size: plans and blocks of memory for each of them would be kept for good.
+        options.enable_mem_pattern = False
+        options.enable_cpu_mem_arena = False
         try:
             self._session = ort.InferenceSession(
                 str(onnx) if isinstance(onnx, Path) else onnx, options, providers=["CPUExecutionProvider"]
