@@ -159,7 +159,7 @@ def test_a_batch_waits_for_a_request_that_another_front_announced(hub, network):
     coming = ticket()
     other.announce(coming)
     first = one.submit(image(1))
-    eventually(lambda: made.batcher.depth == 1)
+    eventually(lambda: made.batcher._looking == 1)  # it waits, and not only lies there
     with carried(coming):
         second = other.submit(image(2))
     assert (first.result(10)["alpha"] == 1).all()
