@@ -120,6 +120,16 @@ def test_the_networks_of_two_imports_are_byte_identical(import_case, tmp_path, t
         assert content[0] == content[1]
 
 
+def test_what_stays_on_the_host_is_byte_identical_too(import_case, tmp_path, tf_python):
+    """And so is the order in which the converter meets nodes, on which its networks hang as well."""
+    case = import_case("A")
+    bring_in(case.graph, tmp_path / "cv_unet", tf_python)
+    assert case.imported.record.hosts
+    for name in case.imported.record.hosts:
+        ours, theirs = (folder / f"{name}.fp32.onnx" for folder in (case.folder, tmp_path / "cv_unet"))
+        assert ours.read_bytes() == theirs.read_bytes(), name
+
+
 def test_what_is_up_to_date_needs_no_tensorflow(import_case, monkeypatch):
     monkeypatch.delenv("TRTKIT_TF_PYTHON", raising=False)
     case = import_case("A")

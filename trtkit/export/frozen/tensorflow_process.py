@@ -12,6 +12,7 @@ one line on stderr after 'trtkit: ', with exit code 2.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -66,6 +67,7 @@ def convert(path: str, target: str, inputs: list[str], outputs: list[str]) -> di
     graph = read(path)
     inputs = fix(graph, path, inputs)
     check_names(graph, path, inputs, outputs)
+    hash_by_number(tf2onnx.graph.Node)
     try:
         model, _ = tf2onnx.convert.from_graph_def(
             graph,
@@ -80,6 +82,21 @@ def convert(path: str, target: str, inputs: list[str], outputs: list[str]) -> di
     with open(target, "wb") as stream:
         stream.write(model.SerializeToString())
     return {"tensorflow": tf.__version__, "tf2onnx": tf2onnx.__version__}
+
+
+def hash_by_number(kind: Any) -> None:
+    """Objects of `kind` hash as they were made, one after the other, and no longer by where they lie in memory.
+
+    tf2onnx's optimizers walk over sets of nodes: which transposes meet, and which of two equal constants stays, was
+    another thing in each process.
+    """
+    made, number = kind.__init__, itertools.count()
+
+    def init(self: Any, *given: Any, **named: Any) -> None:
+        self.made_as = next(number)
+        made(self, *given, **named)
+
+    kind.__init__, kind.__hash__ = init, lambda self: self.made_as
 
 
 def run(path: str, source: str, target: str, outputs: list[str], fixed: list[str]) -> None:
