@@ -5,6 +5,7 @@ FOLDER is MODEL, or MODEL-STYLE for one of the other sets of weights a model has
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from trtkit.errors import Mistake
@@ -25,6 +26,11 @@ def existing(root: Path, weights: str | None = None) -> Path:
 def folder_of(model: str, style: str | None) -> str:
     """'dct_net', or 'dct_net-anime'."""
     return f"{model}-{style}" if style else model
+
+
+def at_root(root: Path, option: str = "--out") -> str:
+    """What a command needs at its end to work on `root`, for a shell; empty for the default, which needs no word."""
+    return "" if root == DEFAULT_ROOT else f" {option} {shlex.quote(str(root))}"
 
 
 def sm(compute_capability: str) -> str:

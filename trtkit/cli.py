@@ -61,8 +61,8 @@ WeightsOption = Annotated[
     ),
 ]
 ARTIFACTS = DEFAULT_ROOT
-STOPPED = 130
-"""Exit code after a Ctrl-C."""
+STOPPED, STOPPED_WORDS = 130, "stopped; nothing half-made was kept"
+"""Exit code and sentence after a Ctrl-C."""
 
 
 def _version(asked: bool) -> None:
@@ -561,14 +561,13 @@ def main() -> None:
         _end(error, what, 2)
     except SystemExit as error:
         if error.code == STOPPED:  # typer's own end of a Ctrl-C
-            typer.echo("trtkit: stopped; nothing half-made was kept", err=True)
+            typer.echo(f"trtkit: {STOPPED_WORDS}", err=True)
         raise
-    except KeyboardInterrupt:
-        typer.echo("trtkit: stopped; nothing half-made was kept", err=True)
-        sys.exit(STOPPED)
+    except KeyboardInterrupt as error:
+        _end(error, STOPPED_WORDS, STOPPED)
 
 
-def _end(error: Exception, sentence: str, code: int) -> NoReturn:
+def _end(error: BaseException, sentence: str, code: int) -> NoReturn:
     if "--debug" in sys.argv:
         raise error
     typer.echo(f"trtkit: {sentence}", err=True)

@@ -1,7 +1,7 @@
 """Files that are either whole or not there: temporary name, flush, rename.
 
-A killed process leaves at most a name ending in ``.part``, which nothing reads, and whoever writes the same
-file next removes.
+A killed process leaves at most a name ending in ``.part``. Nothing reads it, and whoever writes the same file an hour
+later or more removes it.
 """
 
 from __future__ import annotations

@@ -8,13 +8,12 @@ TensorRT's error text (NVIDIA/TensorRT#2195, #2105).
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from trtkit.artifacts import DEFAULT_ROOT, folder_of, sm
+from trtkit.artifacts import DEFAULT_ROOT, at_root, folder_of, sm
 from trtkit.errors import CheckFailed, Mistake, TrtkitError
 from trtkit.files import reading, sha256, write_in_order
 
@@ -195,9 +194,7 @@ def _mending_by_name(artifact: Path) -> str:
         return "make it again with trtkit"
     words = ["export", model, *(["--style", style] if style else []), "--precision", precision, "--force"]
     words += ["--weights", "WEIGHTS"]  # which they were, nothing tells; without them it would be made of others
-    if artifact.parent.parent != DEFAULT_ROOT:
-        words += ["--out", shlex.quote(str(artifact.parent.parent))]
-    return f"make it again with: trtkit {' '.join(words)}"
+    return f"make it again with: trtkit {' '.join(words)}{at_root(artifact.parent.parent)}"
 
 
 def root_of(manifest: Manifest, artifact: Path) -> Path:
@@ -225,6 +222,4 @@ def mending_command(manifest: Manifest, artifact: Path) -> str:
         words = ["export", *words, "--precision", manifest.precision, "--force"]
         kind = manifest.made_of.weights.kind
         words += ["--weights", "CHECKPOINT" if kind == "file" else kind]  # without them it would be made of others
-    if root != DEFAULT_ROOT:
-        words += ["--out", shlex.quote(str(root))]
-    return f"make it again with: trtkit {' '.join(words)}"
+    return f"make it again with: trtkit {' '.join(words)}{at_root(root)}"

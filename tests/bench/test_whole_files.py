@@ -11,7 +11,7 @@ from tests.serve.tiny import write_tiny
 from trtkit import models
 from trtkit.bench import whole_files
 from trtkit.bench.contenders import OURS, RECIPE
-from trtkit.bench.files import FileRun, Watched
+from trtkit.bench.file_runs import FileRun, Watched
 from trtkit.bench.rounds import Ratio
 from trtkit.bench.run import Settings
 from trtkit.bench.whole_files import measure_files

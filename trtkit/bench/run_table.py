@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from trtkit.bench.contenders import ALONE, OURS
-from trtkit.bench.files import FileRun
+from trtkit.bench.file_runs import FileRun
 from trtkit.bench.run import Report
 from trtkit.bench.whole_files import WholeFiles
 from trtkit.report.console import table

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trtkit.bench.contenders import OURS, RECIPE, Step
-from trtkit.bench.files import FileRun, Watched, copies_of, race, through_pipeline, through_recipe
+from trtkit.bench.file_runs import FileRun, Watched, copies_of, race, through_pipeline, through_recipe
 from trtkit.bench.rounds import Ratio, ratio
 from trtkit.errors import Mistake
 from trtkit.models.spec import Model

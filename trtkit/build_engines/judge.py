@@ -5,18 +5,12 @@ TensorRT's own words come late and do not say what to do (NVIDIA/TensorRT#2195, 
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from trtkit.artifacts import DEFAULT_ROOT, sm
+from trtkit.artifacts import DEFAULT_ROOT, at_root, sm
 from trtkit.errors import CheckFailed, Mistake
 from trtkit.manifest import Manifest
-
-
-def into(root: Path) -> str:
-    """What a command of `build` needs at its end to write under `root`."""
-    return "" if root == DEFAULT_ROOT else f" --out {shlex.quote(str(root))}"
 
 
 def judge_engine(
@@ -55,4 +49,4 @@ def _mending(manifest: Manifest, capability: str | None, installed: str | None, 
     name = f"{manifest.model} --style {manifest.style}" if manifest.style else manifest.model
     # Another builder's engine is another file, which mends none; but for another GPU the maker may have nothing.
     builder = f" --builder {maker}" if capability == wanted else ""
-    return f"run: trtkit build {name} --gpu {sm(capability)}{builder} --precision {manifest.precision}{into(root)}"
+    return f"run: trtkit build {name} --gpu {sm(capability)}{builder} --precision {manifest.precision}{at_root(root)}"

@@ -6,7 +6,6 @@ it is hoped for.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from trtkit.artifacts import DEFAULT_ROOT
+from trtkit.artifacts import at_root
 from trtkit.calib import judge
 from trtkit.config import NetworkConfig
 from trtkit.errors import CheckFailed
@@ -154,7 +153,7 @@ def path_of(root: Path, folder: str, network: str) -> Path:
 
 def command(model: str, backend: str, root: Path) -> str:
     """The one that measures what `verdict` asks for; `model` as a command names it."""
-    there = "" if root == DEFAULT_ROOT else f" --artifacts {shlex.quote(str(root))}"
+    there = at_root(root, "--artifacts")
     return f"trtkit evaluate {model} --precision fp16,int8 --backend {backend} --images DIR{there}"
 
 

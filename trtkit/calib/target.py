@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -112,9 +111,8 @@ class Target:
         words = [
             *([] if drawn else ["--images", "DIR"]),
             *(["--method", method] if method != self.settings.int8.method else []),
-            *(["--out", shlex.quote(str(self.root))] if self.root != artifacts.DEFAULT_ROOT else []),
         ]
-        return " ".join(["trtkit calibrate", self.model.called, *words])
+        return " ".join(["trtkit calibrate", self.model.called, *words]) + artifacts.at_root(self.root)
 
     def _file(self, ending: str) -> Path:
         return self.root / self.model.folder / f"{self.spec.name}.{ending}"

@@ -134,14 +134,10 @@ def _command(
     words += ["--precision", precision] if precision != "fp32" else []
     words += ["--images", str(images.absolute())] if images is not None else []
     words += ["--tf-python", str(tf.absolute())] if tf is not None else []
-    return shlex.join([*words, *_out(root)])
+    return shlex.join(words) + artifacts.at_root(root.absolute())
 
 
-def _out(root: Path) -> list[str]:
-    return ["--out", str(root.absolute())] if root != artifacts.DEFAULT_ROOT else []
-
-
-def _check_whole(model: Model, root: Path, there: _There) -> None:
+def _check_whole(model: Model, root: Path, there: _Found) -> None:
     """Raise Mistake if weights of other kinds than the package's are there for some networks alone."""
     if there.missing:
         weights = "CHECKPOINT" if there.kind == FILE else OFFICIAL
@@ -213,7 +209,7 @@ def _snapshot_is_gone(model: Model) -> bool:
 
 
 def _embedded(
-    model: Model, chosen: Chosen, given: str | None, there: _There, root: Path, config: Config, publish: bool
+    model: Model, chosen: Chosen, given: str | None, there: _Found, root: Path, config: Config, publish: bool
 ) -> Ready:
     if given is None and there.kind == OFFICIAL:
         _check_whole(model, root, there)
@@ -229,14 +225,14 @@ def _embedded(
     from trtkit.export.run import unpack
 
     words = ["trtkit", "build", model.name, *(["--style", model.style] if model.style else []), "--weights", EMBEDDED]
-    again = shlex.join([*words, *_out(root), "--gpu", "GPU"])  # which needs no torch
+    again = f"{shlex.join(words)}{artifacts.at_root(root.absolute())} --gpu GPU"  # which needs no torch
     prepared = [[unpack(model, network, root)] for network in model.networks]
     _publish(model, root, prepared, again, lambda: forget(model, root / model.folder))
     return Ready(model, config, root, chosen.sentence)
 
 
 @dataclass(frozen=True)
-class _There:
+class _Found:
     """What lies under the artifacts: the kind of the weights in use (None where there are none), the sha256 of all of
     them, and the networks that have none of that kind."""
 
@@ -245,10 +241,10 @@ class _There:
     missing: list[str]
 
 
-def _made_of(model: Model, root: Path) -> _There:
+def _made_of(model: Model, root: Path) -> _Found:
     chain = chain_file.read(root / model.folder)
     if chain is not None:
-        return _There(chain.weights.kind, {chain.weights.sha256}, [])
+        return _Found(chain.weights.kind, {chain.weights.sha256}, [])
     found: dict[str, WeightsRecord] = {}
     damaged = []
     for network in model.networks:
@@ -263,7 +259,7 @@ def _made_of(model: Model, root: Path) -> _There:
     same = {name for name, weights in found.items() if weights.kind == kind}
     missing = [network.name for network in model.networks if network.name not in {*same, *damaged}]
     sums = {weights.sha256 for weights in found.values()} | _brought(model, root / model.folder)
-    return _There(kind, sums, missing)
+    return _Found(kind, sums, missing)
 
 
 def _brought(model: Model, folder: Path) -> set[str]:

@@ -12,7 +12,6 @@ from trtkit.artifacts import sm
 from trtkit.build_engines.judge import judge_engine
 from trtkit.errors import Mistake, TrtkitError
 from trtkit.export import unfinished
-from trtkit.files import why_unreadable
 from trtkit.gpus import local_capabilities
 from trtkit.manifest import Manifest
 from trtkit.models.imported import chain_file
@@ -42,22 +41,20 @@ def verify(files: list[Path], here_alone: bool = False) -> int:
     """
     printer = console()
     first = 0
-    for folder in dict.fromkeys(file.parent for file in _artifacts(files)):
+    found = list(_artifacts(files))
+    for folder in dict.fromkeys(file.parent for file in found):
         try:
             unfinished.check(folder)
         except TrtkitError as error:
             first = first or error.exit_code
             printer.print(f"failed  {error}")
-    for file in _artifacts(files):
+    for file in found:
         try:
             record = manifest.read_verified(file)
             printer.print(f"ok      {file}{_judged(file, record, here_alone)}")
         except TrtkitError as error:
             first = first or error.exit_code
             printer.print(f"failed  {error}")
-        except OSError as error:
-            first = first or Mistake.exit_code
-            printer.print(f"failed  {file} cannot be read: {why_unreadable(error)}")
     return first
 
 

@@ -28,6 +28,8 @@ from trtkit.runtime.cuda_api import Cuda, DeviceLost, Event, Stream
 
 Result = TypeVar("Result")
 
+log = logging.getLogger("trtkit")
+
 _LISTEN = 0.7
 """Share of a lone job's usual time in which new work is listened for."""
 _SHORT = 2e-4
@@ -229,7 +231,7 @@ class Device:
                 try:
                     work()
                 except Exception:  # every network on this GPU needs this thread
-                    _log().exception("the thread of GPU %d goes on after an error", self.ordinal)
+                    log.exception("the thread of GPU %d goes on after an error", self.ordinal)
             del work  # it may be all that keeps a result alive, and a result holds its slot
         if self.lost is None:
             self.cuda.close()
@@ -284,10 +286,6 @@ class Device:
         for user in list(self._users):
             user.abandon()
         self.cuda.abandon()
-
-
-def _log() -> logging.Logger:
-    return logging.getLogger("trtkit")
 
 
 _devices: dict[int, Device] = {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trtkit import artifacts, manifest
-from trtkit.build_engines.judge import into, judge_engine
+from trtkit.build_engines.judge import judge_engine
 from trtkit.build_engines.versions import installed_versions
 from trtkit.calib import measured
 from trtkit.errors import CheckFailed, TrtkitError
@@ -48,7 +48,7 @@ def find(request: Request, builder: str, library_version: str | None = None) -> 
     option = f" --precision {request.precision}" if request.precision else ""
     return (
         f"{request.root / request.model.folder} has no {builder} engine of {network} for {sm}{wanted} "
-        f"(trtkit build {request.model.called} --gpu {sm} --builder {builder}{option}{into(request.root)})"
+        f"(trtkit build {request.model.called} --gpu {sm} --builder {builder}{option}{artifacts.at_root(request.root)})"
     )
 
 
@@ -97,7 +97,7 @@ def _check_fits(path: Path, record: Manifest, request: Request, library_version:
         sm = artifacts.sm(str(record.made_for.compute_capability))
         raise CheckFailed(
             f"{path} is {reason}; build it again: trtkit build {request.model.called} --gpu {sm} "
-            f"--builder {record.made_with.tool} --precision {record.precision}{into(request.root)}"
+            f"--builder {record.made_with.tool} --precision {record.precision}{artifacts.at_root(request.root)}"
         )
     judge_engine(record, capability_of(request.ordinal), versions_for(record, library_version), request.root)
 
