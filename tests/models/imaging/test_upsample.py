@@ -47,6 +47,27 @@ def test_a_guide_at_hand_gives_the_same():
     )
 
 
+@pytest.mark.parametrize("soft", [0, 3])
+@pytest.mark.parametrize("times", [1.01, 1.2, 1.45])
+def test_a_little_smaller_is_as_good_as_an_area_mean(times, soft):
+    """Of an alpha that is known at four times the size: what it would have been at the smaller one."""
+    _, fine, _ = hair_over_ground(384 * 4, 512 * 4)
+    if soft:
+        fine = cv2.GaussianBlur(fine, (0, 0), soft)
+    size = round(384 / times), round(512 / times)
+    small, truth = resize(fine, (384, 512)), resize(fine, size).astype(int)
+    errors = [
+        np.abs(made - truth)[(truth > 0) & (truth < 255)].mean()
+        for made in (upsample_alpha(small, size), resize(small, size))
+    ]
+    assert errors[0] < 1.01 * errors[1]
+
+
+def test_much_smaller_is_an_area_mean():
+    _, alpha, _ = hair_over_ground(384, 512)
+    assert np.array_equal(upsample_alpha(alpha, (192, 256)), resize(alpha, (192, 256)))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (20, 30), (40, 60), (40, 900)])
 def test_any_size_and_the_input_is_left_alone(size):
     small = half_solid(0)
