@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.said_of_forms import CHECKS, FLAGS
 from trtkit import artifacts, manifest
 from trtkit.config import Config, Precision, ShapeRange
 
 from .networks import image_network
 
 PROFILES = [{"image": {"min": [1, 64, 64, 3], "opt": [1, 64, 64, 3], "max": [2, 128, 128, 3]}}]
-CHECKS = {"worst_grey_levels": 1}
 
 
 @pytest.fixture
@@ -59,8 +59,10 @@ def write_onnx(tmp_path: Path) -> Callable[..., Path]:
                 weights=manifest.WeightsRecord(kind="embedded", sha256="0" * 64),
                 calibration_sha256="1" * 64 if precision == "int8" else None,
             ),
-            made_with=manifest.MadeWith(trtkit="0", tool="trtkit", version="0"),
-            came_out=manifest.CameOut(sha256=hashlib.sha256(content).hexdigest(), size=len(content), checks=CHECKS),
+            made_with=manifest.MadeWith(trtkit="0", tool="trtkit", version="0", flags=FLAGS[precision]),
+            came_out=manifest.CameOut(
+                sha256=hashlib.sha256(content).hexdigest(), size=len(content), checks=CHECKS[precision]
+            ),
             build_key="of the export",
         )
         manifest.publish(path, content, record)

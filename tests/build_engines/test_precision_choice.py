@@ -3,11 +3,14 @@
 import pytest
 
 from tests.small_matting import with_int8, write
+from trtkit import manifest
 from trtkit.build_engines import precision_choice
 from trtkit.build_engines.precision_choice import best, enforce_tolerance
 from trtkit.calib import measured
+from trtkit.calib.run import Wish, calibrate
 from trtkit.calib.standing import int8_form
 from trtkit.calib.target import Target
+from trtkit.config import Config
 from trtkit.errors import CheckFailed
 
 GOOD = {"mae": 0.5, "sad_percent": 1.0}
@@ -141,6 +144,35 @@ def test_build_int8_past_its_tolerance_fails_and_builds_when_the_loss_is_accepte
     accepted = trtkit(*command, "--accept-loss")
     assert accepted.code == 0, accepted.err
     assert (calibrated.root / "cv_unet" / "matting.int8.sm86.tensorrt-rtx.engine").is_file()
+
+
+def test_what_was_left_in_fp16_on_request_is_built(calibrated, photographs, config_file, trtkit):
+    """As the sentence above advises: two of nine convolutions fewer are less than four fifths of all."""
+    pytest.importorskip("tensorrt_rtx_bindings")
+    calibrate(calibrated, Wish(photographs, limit=2, keep_worst=2))
+    answer = trtkit(
+        "build", "cv_unet", "--gpu", "a10", "--precision", "int8", "--out", calibrated.root, "--config", config_file
+    )
+    assert answer.code == 0, answer.err
+    share = manifest.read(
+        calibrated.root / "cv_unet" / "matting.int8.sm86.tensorrt-rtx.engine"
+    ).came_out.precision_share
+    assert share.int8 < 0.8 * share.compute_layers
+
+
+def test_what_engines_yaml_keeps_in_fp32_is_built(calibrated, small_config, tmp_path, trtkit):
+    """As the sentence about an overflow advises: two of eleven convolutions are more than a tenth."""
+    pytest.importorskip("tensorrt_rtx_bindings")
+    raw = small_config.model_dump(by_alias=True)
+    raw["models"]["cv_unet"]["networks"]["matting"]["keep_fp32"] = ["unet.encoder.0"]
+    kept = write(tmp_path / "kept.yaml", Config.model_validate(raw))
+    command = ("build", "cv_unet", "--gpu", "a10", "--precision", "fp16", "--out", calibrated.root)
+    answer = trtkit(*command, "--config", kept)
+    assert answer.code == 0, answer.err
+    share = manifest.read(
+        calibrated.root / "cv_unet" / "matting.fp16.sm86.tensorrt-rtx.engine"
+    ).came_out.precision_share
+    assert share.half < 0.9 * share.compute_layers
 
 
 def test_build_auto_says_what_it_chose(calibrated, config_file, trtkit):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from trtkit.build_engines.builder import Source
 from trtkit.build_engines.precision_share import MIN_HALF_SHARE, MIN_INT8_SHARE, enforce, share_of_engine
 from trtkit.errors import CheckFailed
 from trtkit.manifest import PrecisionShare
@@ -22,7 +23,7 @@ def test_the_thresholds_are_the_stated_ones():
     [("fp16", share(10, half=9)), ("int8", share(10, int8=8, half=2)), ("fp32", share(10)), ("fp32", share(0))],
 )
 def test_a_share_at_its_threshold_passes(precision, counted):
-    enforce(counted, precision, "net.onnx")
+    enforce(counted, Source(b"", "net.onnx", precision))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,16 @@ def test_a_share_at_its_threshold_passes(precision, counted):
 )
 def test_a_share_below_its_threshold_fails_with_the_figures(precision, counted, words):
     with pytest.raises(CheckFailed, match=words):
-        enforce(counted, precision, "net.onnx")
+        enforce(counted, Source(b"", "net.onnx", precision))
+
+
+def test_layers_that_are_kept_on_purpose_do_not_count_against_it():
+    enforce(share(18, half=16), Source(b"", "net.onnx", "fp16", kept=2))
+    enforce(share(27, int8=20, half=7), Source(b"", "net.onnx", "int8", kept=5))
+    with pytest.raises(CheckFailed, match=r"at least 90% beside the 2 that are kept from it on purpose; mend it so$"):
+        enforce(share(18, half=14), Source(b"", "net.onnx", "fp16", kept=2, mending="mend it so"))
+    with pytest.raises(CheckFailed, match="0 of 3"):  # all of them kept: nothing of it is what was asked for
+        enforce(share(3), Source(b"", "net.onnx", "fp16", kept=3))
 
 
 def layer(kind: str, data: str, tactic: str = "") -> dict[str, object]:

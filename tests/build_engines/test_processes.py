@@ -110,8 +110,10 @@ def test_ctrl_c_stops_the_build_cleanly_and_writes_nothing(tmp_path, start):
 def test_a_second_simultaneous_build_names_the_file_and_the_process_that_holds_it(tmp_path, start, build_here):
     first = start(pause=0.02)
     first.wait_for_steps(3)
+    first.process.send_signal(signal.SIGSTOP)  # or it would be done, on a busy machine, before the second one begins
     second = start(pause=0.0)
     lines, _ = second.rest()
+    first.process.send_signal(signal.SIGCONT)
     assert second.process.returncode == 2
     target = tmp_path / "toy" / "net.fp16.sm86.tensorrt-rtx.engine"
     assert lines == [

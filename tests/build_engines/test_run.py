@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.said_of_forms import CHECKS
 from trtkit import manifest
+from trtkit.build_engines import run
 from trtkit.build_engines.run import Outcome, build_engine, build_engines
+from trtkit.build_engines.select import choose
 from trtkit.config import ShapeRange
 from trtkit.errors import CheckFailed, Mistake
 
-from .conftest import CHECKS, PROFILES
+from .conftest import PROFILES
 from .networks import image_network
 
 pytest.importorskip("tensorrt_rtx_bindings", reason="needs TensorRT-RTX: pip install 'trtkit[rtx]'")
@@ -51,7 +55,7 @@ def test_an_engine_is_published_with_a_whole_manifest(tmp_path, build, write_onn
     assert made.made_for.profiles == PROFILES
     assert made.made_for.memory_plan is not None
     assert made.came_out.precision_share is not None
-    assert made.came_out.checks == CHECKS
+    assert made.came_out.checks == CHECKS["fp16"]
     assert made.executed == "no"
     assert files(tmp_path) == {
         "net.fp16.onnx",
@@ -198,6 +202,22 @@ def test_a_failed_build_leaves_the_older_engine_as_it_was(build, write_onnx):
     with pytest.raises(CheckFailed):
         build(onnx=onnx)
     assert (older.path.read_bytes(), manifest.path_of(older.path).read_bytes()) == (content, record)
+
+
+def test_a_file_that_is_written_anew_meanwhile_makes_no_engine_of_another_s_name(build, write_onnx, monkeypatch):
+    """Another export ends between the look at the manifest and the build."""
+    path, other = write_onnx("fp16"), image_network("fp16") + b"\x32\x00"  # one more empty field: other bytes
+
+    def overtaken(*given):
+        write_onnx("fp16", other)
+        return choose(*given)
+
+    monkeypatch.setattr(run, "choose", overtaken)
+    with pytest.raises(CheckFailed, match=r"net\.fp16\.onnx was written anew while this command used it; run it again"):
+        build(onnx=path)
+    assert not list(path.parent.glob("*.engine*"))
+    monkeypatch.undo()
+    assert build(onnx=path).manifest.made_of.onnx_sha256 == hashlib.sha256(other).hexdigest()
 
 
 def test_a_damaged_onnx_file_is_refused_before_the_build(build, write_onnx):

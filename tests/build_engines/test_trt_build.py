@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from trtkit.build_engines import tensorrt, trt_build
+from trtkit.build_engines.builder import Source
 from trtkit.build_engines.log_lines import logger
 from trtkit.build_engines.tensorrt_rtx import CAPABILITIES, TensorRTRTX, module
 from trtkit.config import ShapeRange
@@ -19,9 +19,7 @@ pytest.importorskip("tensorrt_rtx_bindings", reason="needs TensorRT-RTX: pip ins
 
 
 def build(tmp_path, content, profiles, *, precision="fp16", capability="8.6", progress=None):
-    path = tmp_path / "net.onnx"
-    path.write_bytes(content)
-    return TensorRTRTX().build(path, capability, profiles, precision, progress)
+    return TensorRTRTX().build(Source(content, "net.onnx", precision), capability, profiles, progress)
 
 
 def one_sentence(error: pytest.ExceptionInfo[TrtkitError]) -> str:
@@ -151,13 +149,13 @@ def test_a_build_that_gives_no_engine_says_why_in_one_sentence(tmp_path, profile
 @pytest.mark.filterwarnings("ignore:Use Deprecated in TensorRT-RTX")  # it keeps the calls, as no-ops
 @pytest.mark.parametrize("kept", [None, b"", b"not a timing cache"])
 def test_the_timing_cache_s_calls_write_the_file_and_survive_what_was_in_it(tmp_path, profiles, kept):
-    path, cache = tmp_path / "net.onnx", tmp_path / ".cache" / "timing.cache"
-    path.write_bytes(image_network("fp16"))
+    cache = tmp_path / ".cache" / "timing.cache"
+    source = Source(image_network("fp16"), "net.onnx", "fp16")
     if kept is not None:
         cache.parent.mkdir()
         cache.write_bytes(kept)
     for _ in range(2):
-        trt_build.build(module(), trt_build.Request(path, "8.6", profiles, "fp16", cache))
+        trt_build.build(module(), trt_build.Request(source, "8.6", profiles, cache))
         assert cache.read_bytes() not in (b"", kept)
 
 
@@ -171,26 +169,26 @@ def test_a_capability_the_module_does_not_know_is_named():
     )
     config = SimpleNamespace(set_memory_pool_limit=lambda pool, size: None)
     with pytest.raises(MissingComponent, match=r"tensorrt_rtx 1.0 does not know compute capability 12.0"):
-        trt_build._configure(old, config, trt_build.Request(Path("net.onnx"), "12.0", [], "fp16"))
+        trt_build._configure(old, config, trt_build.Request(Source(b"", "net.onnx", "fp16"), "12.0", []))
 
 
 def test_tensorrt_rtx_has_the_flag_and_no_lean_runtime_to_put_into_an_engine(tmp_path, profiles):
     """Why --version-compatible is refused for it before anything is parsed."""
-    path = tmp_path / "net.onnx"
-    path.write_bytes(image_network("fp16"))
+    source = Source(image_network("fp16"), "net.onnx", "fp16")
     with pytest.raises(CheckFailed) as error:
-        trt_build.build(module(), trt_build.Request(path, "8.6", profiles, "fp16", version_compatible=True))
+        trt_build.build(module(), trt_build.Request(source, "8.6", profiles, version_compatible=True))
     assert "no engine came of it for sm86" in one_sentence(error)
 
 
 def test_a_version_compatible_build_sets_the_flag_and_says_so_in_the_manifest_s_flags():
     trt = module()
     config = trt.Builder(logger(trt)).create_builder_config()
-    request = trt_build.Request(Path("net.onnx"), "8.6", [], "fp16", version_compatible=True)
+    source = Source(b"", "net.onnx", "fp16")
+    request = trt_build.Request(source, "8.6", [], version_compatible=True)
     assert trt_build._configure(trt, config, request)["version_compatible"] is True
     assert config.get_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
     plain = trt.Builder(logger(trt)).create_builder_config()
-    assert "version_compatible" not in trt_build._configure(trt, plain, trt_build.Request(Path("x"), "8.6", [], "fp16"))
+    assert "version_compatible" not in trt_build._configure(trt, plain, trt_build.Request(source, "8.6", []))
     assert not plain.get_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
 
 

@@ -20,6 +20,7 @@ from trtkit.calib import collect, key, run, scales
 from trtkit.calib.run import Wish, calibrate
 from trtkit.calib.standing import int8_form
 from trtkit.calib.target import Target
+from trtkit.config import Config
 from trtkit.errors import CheckFailed, Mistake
 from trtkit.export.run import export
 from trtkit.runtime.cpu import CpuBackend
@@ -150,6 +151,53 @@ def test_damaged_scales_are_made_again(target, photographs):
     calibrate(target, Wish(photographs, limit=2))
     target.scales.write_text(target.scales.read_text()[:-40])
     assert "scales.json" in (calibrate(target, Wish(photographs, limit=2)).reason or "")
+
+
+@pytest.mark.parametrize("damage", ["another limit", "a tensor less"])
+def test_scales_that_are_whole_json_and_not_what_was_measured_are_made_again(target, photographs, damage):
+    before = calibrate(target, Wish(photographs, limit=2)).scales
+    fields = json.loads(target.scales.read_text())
+    name = next(iter(fields["tensors"]))
+    if damage == "another limit":
+        fields["tensors"][name]["limit"] *= 1.5
+    else:
+        del fields["tensors"][name]
+    target.scales.write_text(json.dumps(fields))
+    again = calibrate(target, Wish(photographs, limit=2))
+    assert again.reason is not None
+    assert "matting.scales.json was damaged or edited since it was made" in again.reason
+    assert again.scales == before
+
+
+def test_half_precision_that_would_overflow_between_the_int8_layers_is_refused(
+    target, photographs, checkpoint, small_config, tmp_path
+):
+    """The CPU computes halves in FP32, where a channel of 60000 that the next layer multiplies by 0 does no harm."""
+    state = load_file(checkpoint)
+    state["encoder.0.0.bias"][0] = 6e4
+    state["encoder.0.2.weight"][:, 0] = 0
+    save_file(state, tmp_path / "large.safetensors")
+    export(target.model, target.spec, "fp32", target.root, small_config, tmp_path / "large.safetensors")
+    large = Target(target.model, target.spec, target.root, target.config)
+    said = r"the INT8 form of cv_unet/matting would overflow: tensor '\S+' reaches 6\d{4}.*, more than half of "
+    with pytest.raises(CheckFailed, match=said + r"65504; leave it in FP32 with keep_fp32: \["):
+        calibrate(large, Wish(photographs, limit=2))
+    assert not target.onnx("int8").exists()
+    kept = small_config.model_dump(by_alias=True)
+    kept["models"]["cv_unet"]["networks"]["matting"]["keep_fp32"] = ["unet.encoder.0"]
+    mended = Target(target.model, target.spec, target.root, Config.model_validate(kept))
+    calibrate(mended, Wish(photographs, limit=2))
+    assert mended.onnx("int8").is_file()
+
+
+@pytest.mark.parametrize("profile", [{}, {"picture": {"min": [1], "opt": [1], "max": [1]}}])
+def test_a_profile_without_the_network_s_image_is_a_sentence(target, photographs, small_config, profile):
+    raw = small_config.model_dump(by_alias=True)
+    raw["models"]["cv_unet"]["networks"]["matting"]["profiles"] = [profile]
+    wrong = Target(target.model, target.spec, target.root, Config.model_validate(raw))
+    said = r"models\.cv_unet\.networks\.matting\.profiles\.0 has no shapes of 'image', the input of cv_unet/matting"
+    with pytest.raises(Mistake, match=said):
+        calibrate(wrong, Wish(photographs, limit=2))
 
 
 def test_limit_takes_images_evenly(target, photographs):
@@ -388,6 +436,8 @@ def test_the_command_that_calibrates_again_keeps_images_and_method(calibrated, m
     assert calibrated.calibrate_command.endswith(
         f"trtkit calibrate cv_unet --images DIR --method percentile --out {calibrated.root}"
     )
-    raw["made_with"]["flags"] |= {"image_source": "drawn"}
+    raw["made_with"]["flags"] |= {"image_source": "drawn", "worst": ["a", "b"]}
     sidecar.write_text(json.dumps(raw))
-    assert "--images" not in calibrated.calibrate_command
+    wanted = "trtkit calibrate cv_unet --method percentile --limit 2 --keep-fp16"
+    assert calibrated.calibrate_command == f"{wanted} 2 --out {calibrated.root}"
+    assert calibrated.keep_more_command == f"{wanted} 4 --out {calibrated.root}"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from trtkit.calib.placement import place
+from trtkit.calib.placement import measurable, place
 from trtkit.errors import Mistake
 
 CHANNELS = 4
@@ -84,6 +84,27 @@ def test_of_two_fresh_branches_the_projection_is_quantized():
     assert found.readers["sum"] == 1
     assert ("p",) in found.groups
     assert ("3",) not in found.groups
+
+
+def test_whatever_is_kept_out_of_int8_what_a_pair_needs_was_measured():
+    """Without its convolution, one branch of the sum is no longer read quantized, and the other one takes the pair."""
+    both_fresh = graph(
+        [
+            ("Conv", "enter", ["x"], "0"),
+            ("Conv", "first", ["0"], "1"),
+            ("Conv", "deep", ["1"], "2"),
+            ("Conv", "projection", ["0"], "p"),
+            ("Add", "sum", ["2", "p"], "3"),
+            ("Conv", "reader", ["2"], "4"),
+            ("Add", "end", ["3", "4"], "5"),
+            ("Conv", "leave", ["5"], "y"),
+        ]
+    )
+    measured = set(measurable(both_fresh))
+    assert set(place(both_fresh, ()).tensors) <= measured
+    kept = set(place(both_fresh, ["reader"]).tensors)
+    assert not kept <= set(place(both_fresh, ()).tensors)
+    assert kept <= measured
 
 
 def test_a_constant_is_no_branch():

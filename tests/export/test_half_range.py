@@ -27,24 +27,24 @@ IMAGE = {"image": np.arange(256, dtype=np.uint8)}
 def test_an_overflow_that_the_cpu_hides_is_found():
     model = _network(300.0)
     report = examine(model, to_half(model, []), [IMAGE])
-    assert not report.fits
-    assert report.worst_tensor == "middle"
-    assert report.worst_value == 255 * 300 > LIMIT
+    assert not report.peak.fits
+    assert report.peak.tensor == "middle"
+    assert report.peak.value == 255 * 300 > LIMIT
     assert report.max_shift > 1, "65504 ÷ 300 is not 255: the rounded run shows it"
 
 
 def test_a_network_within_range_fits_and_hardly_moves():
     model = _network(3.0)
     report = examine(model, to_half(model, []), [IMAGE])
-    assert report.fits
+    assert report.peak.fits
     assert report.max_shift <= 1
 
 
 def test_half_of_the_range_is_the_limit_not_all_of_it():
     model = _network(150.0)  # peaks at 38250: FP16 holds it, with too little room
     report = examine(model, to_half(model, []), [IMAGE])
-    assert report.worst_value < 65504
-    assert not report.fits
+    assert report.peak.value < 65504
+    assert not report.peak.fits
 
 
 def test_nan_does_not_pass_as_small():
@@ -54,7 +54,7 @@ def test_nan_does_not_pass_as_small():
     model.graph.node[1].CopyFrom(helper.make_node("Sub", ["x", "far"], ["x0"], name="body/sub"))
     model.graph.node.insert(2, node)
     model.graph.initializer.append(numpy_helper.from_array(np.array(1000, np.float32), "far"))
-    assert not examine(model, to_half(model, []), [IMAGE]).fits
+    assert not examine(model, to_half(model, []), [IMAGE]).peak.fits
 
 
 def test_an_epsilon_of_an_fp32_island_is_not_rounded_away():
@@ -77,17 +77,17 @@ def test_every_batch_counts_whichever_comes_first():
     dark, light = {"image": np.full(4, 3, np.uint8)}, {"image": np.full(4, 255, np.uint8)}
     model = _network(300.0)
     for batches in ([dark, light], [light, dark], iter([dark, dark, light])):
-        assert examine(model, to_half(model, []), batches).worst_value == 255 * 300
+        assert examine(model, to_half(model, []), batches).peak.value == 255 * 300
 
 
 def test_what_an_fp32_island_hands_over_has_to_fit_too():
     model = _network(300.0)
     report = examine(model, to_half(model, ["body/mul"]), [IMAGE])
-    assert (report.fits, report.worst_tensor) == (False, "middle")
-    assert examine(model, to_half(model, ["body"]), [IMAGE]).fits
+    assert (report.peak.fits, report.peak.tensor) == (False, "middle")
+    assert examine(model, to_half(model, ["body"]), [IMAGE]).peak.fits
 
 
 def test_the_nodes_around_a_tensor_are_those_to_leave_in_fp32():
     model = _network(300.0)
     assert nodes_around(model, "middle") == ["body/mul", "body/div"]
-    assert examine(model, to_half(model, nodes_around(model, "middle")), [IMAGE]).fits
+    assert examine(model, to_half(model, nodes_around(model, "middle")), [IMAGE]).peak.fits

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from trtkit.config import Precision, Profile
@@ -18,6 +17,21 @@ class Progress(Protocol):
     """Called from the building thread with a phase's name and how many of its `total` steps are done."""
 
     def __call__(self, phase: str, done: int, total: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """The typed ONNX, in bytes and not as a file, which another process may write anew while a builder starts.
+
+    Errors call it `what`. `kept`: compute layers that are in a higher precision on purpose; `mending`: what makes it
+    again, as manifest.mending_command says it.
+    """
+
+    onnx: bytes
+    what: str
+    precision: Precision
+    kept: int = 0
+    mending: str = "make it again"
 
 
 @dataclass(frozen=True)
@@ -49,16 +63,15 @@ class Builder(Protocol):
 
     def build(
         self,
-        onnx_path: Path,
+        source: Source,
         capability: str,
         profiles: Sequence[Profile],
-        precision: Precision,
         progress: Progress | None = None,
     ) -> Built:
         """Build in memory; nothing of the engine is written.
 
         Raises Mistake for profiles that do not fit the network, CheckFailed when the file does not parse or
-        build or is not in `precision`, MissingComponent when the library is absent, and KeyboardInterrupt,
+        build or is not in its precision, MissingComponent when the library is absent, and KeyboardInterrupt,
         after the build has stopped, on Ctrl-C.
         """
         ...

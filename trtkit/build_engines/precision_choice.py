@@ -65,5 +65,5 @@ def enforce_tolerance(target: Target, accept_loss: bool) -> None:
     if excesses and not accept_loss:
         raise CheckFailed(
             f"{target.name} in INT8 has {'; '.join(excesses)}, as engines.yaml says; leave its dearest layers in FP16 "
-            f"with: {target.calibrate_command} --keep-fp16 2, or build it all the same with --accept-loss"
+            f"with: {target.keep_more_command}, or build it all the same with --accept-loss"
         )

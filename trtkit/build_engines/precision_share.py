@@ -11,14 +11,15 @@ import json
 import re
 from typing import Any
 
+from trtkit.build_engines.builder import Source
 from trtkit.errors import CheckFailed
 from trtkit.manifest import PrecisionShare
 
 MIN_HALF_SHARE = 0.9
-"""Of the compute layers of an fp16 engine; the rest may be kept in FP32 on purpose."""
+"""Of the compute layers of an fp16 engine that are not kept in FP32 on purpose."""
 
 MIN_INT8_SHARE = 0.8
-"""Of the compute layers of an int8 engine; first and last layers usually stay FP16."""
+"""Of the compute layers of an int8 engine that are not kept in FP16 on purpose; the first and last always are."""
 
 _ENGINE_COMPUTE = re.compile(r"conv|gemm|matrix_?multiply|matmul|correlation", re.IGNORECASE)
 _ENGINE_TACTIC = re.compile(r"gemm|fprop|dgrad|convolution|deconv", re.IGNORECASE)
@@ -92,8 +93,13 @@ def _data_type(entry: dict[str, Any]) -> str:
     return str(inputs[0].get("Format/Datatype", ""))
 
 
-def enforce(share: PrecisionShare, precision: str, what: str) -> None:
-    """Raise CheckFailed, with the figures and naming `what`, if `share` does not meet the request."""
+def enforce(share: PrecisionShare, source: Source) -> None:
+    """Raise CheckFailed, with the figures and the file, if `share` does not meet the request.
+
+    So many of the layers that are not kept in a higher precision on purpose (--keep-fp16, engines.yaml) have to be in
+    the one that was asked for.
+    """
+    precision, what = source.precision, source.what
     wanted = {"fp16": ("Half", share.half, MIN_HALF_SHARE), "int8": ("Int8", share.int8, MIN_INT8_SHARE)}
     if precision not in wanted:
         return
@@ -101,9 +107,10 @@ def enforce(share: PrecisionShare, precision: str, what: str) -> None:
     total = share.compute_layers
     if total == 0:
         raise CheckFailed(f"{what} has no convolution or matrix product, so nothing shows that it is {precision}")
-    if count < needed * total:
+    asked = max(1, total - source.kept)
+    if count < needed * asked:
+        beside = f" beside the {source.kept} that are kept from it on purpose" if source.kept else ""
         raise CheckFailed(
             f"{what}: {count} of {total} compute layers ({count / total:.1%}) are {kind}, counted in the "
-            f"{share.source}; {precision} needs at least {needed:.0%}; "
-            f"make the typed file again with --precision {precision} --force"
+            f"{share.source}; {precision} needs at least {needed:.0%}{beside}; {source.mending}"
         )

@@ -13,13 +13,13 @@ import trtkit
 from trtkit import manifest as manifests
 from trtkit.artifacts import engine_path, folder_of, sm
 from trtkit.build_engines.build_key import build_key, plain_profiles, why_build
-from trtkit.build_engines.builder import Builder, Built, Progress
+from trtkit.build_engines.builder import Builder, Built, Progress, Source
 from trtkit.build_engines.lock import building
 from trtkit.build_engines.precision_share import enforce
 from trtkit.build_engines.select import AUTO, NoBuilder, choose
 from trtkit.config import Config, NetworkConfig, Precision
 from trtkit.errors import Mistake
-from trtkit.manifest import CameOut, MadeFor, MadeOf, MadeWith, Manifest
+from trtkit.manifest import KEPT, CameOut, MadeFor, MadeOf, MadeWith, Manifest
 
 State = Literal["built", "up to date", "served by onnxruntime"]
 
@@ -113,8 +113,9 @@ def build_engine(
         why = "--force" if force else why_build(target, key)
         if why is None:
             return _up_to_date(target, started)
-        built = job.builder.build(onnx, job.capability, settings.profiles, precision, progress)
-        enforce(built.precision_share, precision, str(onnx))
+        given = job.given()
+        built = job.builder.build(given, job.capability, settings.profiles, progress)
+        enforce(built.precision_share, given)
         made = job.manifest(built, key)
         manifests.publish(target, built.engine, made)
     seconds = time.monotonic() - started
@@ -140,6 +141,13 @@ class _Job:
             flags=self.builder.flags,
             precision=self.precision,
         )
+
+    def given(self) -> Source:
+        """What is built from: the very bytes that the engine's manifest will name. Raises CheckFailed."""
+        content = manifests.content_of(self.onnx, self.source)
+        kept = int(self.source.made_with.flags.get(KEPT, 0))
+        mending = manifests.mending_command(self.source, self.onnx)
+        return Source(content, str(self.onnx), self.precision, kept, mending)
 
     def manifest(self, built: Built, key: str) -> Manifest:
         return Manifest(

@@ -9,12 +9,12 @@ from types import ModuleType
 from typing import Any
 
 from trtkit.build_engines import trt_build
-from trtkit.build_engines.builder import Built, Progress
+from trtkit.build_engines.builder import Built, Progress, Source
 from trtkit.build_engines.log_lines import logger
 from trtkit.build_engines.precision_share import share_of_engine
 from trtkit.build_engines.timing_cache import timing_cache_path
 from trtkit.build_engines.versions import installed_version
-from trtkit.config import Precision, Profile
+from trtkit.config import Profile
 from trtkit.errors import CheckFailed
 from trtkit.gpus import current_gpu, local_capabilities
 from trtkit.manifest import PrecisionShare
@@ -56,17 +56,16 @@ class TensorRT:
 
     def build(
         self,
-        onnx_path: Path,
+        source: Source,
         capability: str,
         profiles: Sequence[Profile],
-        precision: Precision,
         progress: Progress | None = None,
     ) -> Built:
         trt = module()
         cache = timing_cache_path(self.root, self.version(), capability)
         on_device = partial(current_gpu, capability)
         compatible = self.version_compatible
-        request = trt_build.Request(onnx_path, capability, profiles, precision, cache, on_device, compatible)
+        request = trt_build.Request(source, capability, profiles, cache, on_device, compatible)
         return trt_build.build(trt, request, progress, lambda engine: inspect(trt, engine, compatible))
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from trtkit.build_engines import trt_build
-from trtkit.build_engines.builder import Built, Progress
+from trtkit.build_engines.builder import Built, Progress, Source
 from trtkit.build_engines.versions import installed_version
-from trtkit.config import Precision, Profile
+from trtkit.config import Profile
 from trtkit.optional import installed, need
 
 CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0")
@@ -48,10 +47,9 @@ class TensorRTRTX:
 
     def build(
         self,
-        onnx_path: Path,
+        source: Source,
         capability: str,
         profiles: Sequence[Profile],
-        precision: Precision,
         progress: Progress | None = None,
     ) -> Built:
-        return trt_build.build(module(), trt_build.Request(onnx_path, capability, profiles, precision), progress)
+        return trt_build.build(module(), trt_build.Request(source, capability, profiles), progress)

@@ -7,11 +7,15 @@ builds and has no use for it.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 from trtkit.artifacts import sm
+from trtkit.errors import Mistake
 from trtkit.files import write_whole
+
+log = logging.getLogger("trtkit")
 
 
 def timing_cache_path(root: Path, version: str, capability: str) -> Path:
@@ -21,13 +25,22 @@ def timing_cache_path(root: Path, version: str, capability: str) -> Path:
 
 def attach_timing_cache(config: Any, path: Path) -> None:
     """Set the cache kept at `path` on the build configuration; an empty one if that is absent or not accepted."""
-    kept = path.read_bytes() if path.is_file() else b""
-    cache = config.create_timing_cache(kept)
+    cache = config.create_timing_cache(_kept(path))
     if cache is None or not config.set_timing_cache(cache, False):
         config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
+def _kept(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
 def keep_timing_cache(config: Any, path: Path) -> None:
-    """Write what the build has measured to `path`."""
+    """Write what the build has measured to `path`. Where that cannot be it is said and no more: the engine is made."""
     cache = config.get_timing_cache()
-    write_whole(path, bytes(cache.serialize()))
+    try:
+        write_whole(path, bytes(cache.serialize()))
+    except Mistake as error:
+        log.warning("note: kernel times are not kept for the next build: %s", error)

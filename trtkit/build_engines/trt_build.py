@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trtkit.artifacts import sm
-from trtkit.build_engines.builder import Built, Progress
+from trtkit.build_engines.builder import Built, Progress, Source
 from trtkit.build_engines.log_lines import LogLines, collecting, logger, plain
 from trtkit.build_engines.memory_plan import read_memory_plan
 from trtkit.build_engines.monitor import progress_monitor
@@ -23,7 +23,7 @@ from trtkit.build_engines.precision_share import enforce, share_of_network
 from trtkit.build_engines.profiles import add_profiles
 from trtkit.build_engines.stoppable import run_stoppable
 from trtkit.build_engines.timing_cache import attach_timing_cache, keep_timing_cache
-from trtkit.config import Precision, Profile
+from trtkit.config import Profile
 from trtkit.errors import CheckFailed, MissingComponent
 from trtkit.manifest import PrecisionShare
 
@@ -46,10 +46,9 @@ class Request:
     the engine carries the lean runtime of the version that builds it, and any later TensorRT loads it.
     """
 
-    onnx_path: Path
+    source: Source
     capability: str
     profiles: Sequence[Profile]
-    precision: Precision
     timing_cache: Path | None = None
     on_device: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
     version_compatible: bool = False
@@ -85,17 +84,16 @@ class _Talk:
 def _build(
     trt: Any, request: Request, lines: LogLines, talk: _Talk, inspect: Callable[[bytes], PrecisionShare | None] | None
 ) -> Built:
-    what = str(request.onnx_path)
+    what = request.source.what
     builder = trt.Builder(logger(trt))
     # TensorRT 10 needs the flag; 11 and RTX type strongly anyway and accept it.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    # The network's weights live in the parser and in the file's bytes: both must outlast the build.
+    # The network's weights live in the parser and in the ONNX bytes: both must outlast the build.
     parser = trt.OnnxParser(network, logger(trt))
-    content = request.onnx_path.read_bytes()
-    _parse(parser, network, content, what)
+    _parse(parser, network, request.source.onnx, what)
     share = share_of_network(trt, network)
     # Before the build, which may take an hour: the count is not going to get better.
-    enforce(share, request.precision, what)
+    enforce(share, request.source)
     config = builder.create_builder_config()
     flags = _configure(trt, config, request)
     add_profiles(builder, config, network, request.profiles, what)

@@ -21,7 +21,7 @@ ROUNDS = 3
 """Passes over the network: a factor changes what the layers before and behind it see."""
 
 MOST = 16.0
-"""A channel is not made larger or smaller by more, so that half precision's range is not in question."""
+"""A channel is not made larger or smaller by more, all rounds together: half precision has a range."""
 
 _HOMOGENEOUS = ("Relu", "LeakyRelu", "MaxPool", "AveragePool", "Resize")
 """f(s·x) = s·f(x) for s > 0, channel by channel."""
@@ -33,9 +33,10 @@ def equalize(model: ModelProto) -> ModelProto:
     """A copy of the FP32 `model` that computes the same with equalized weights; node and tensor names stay."""
     weights: Weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     links = _links(model, weights)
+    moved: dict[str, NDArray[np.float32]] = {}
     for _ in range(ROUNDS):
         for node, readers in links:
-            _balance(node, readers, weights)
+            _balance(node, readers, weights, moved)
     made = copy_of(model)
     touched = {
         name for node, readers in links for name in (*node.input[1:3], *(reader.input[1] for reader, _ in readers))
@@ -124,8 +125,10 @@ def _along_channels(node: NodeProto) -> bool:
     return any(attribute.name == "axis" and attribute.i == 1 for attribute in node.attribute)
 
 
-def _balance(node: NodeProto, readers: list[tuple[NodeProto, int]], weights: Weights) -> None:
-    """Move each channel's factor from `node` to `readers`, in place."""
+def _balance(
+    node: NodeProto, readers: list[tuple[NodeProto, int]], weights: Weights, moved: dict[str, NDArray[np.float32]]
+) -> None:
+    """Move each channel's factor from `node` to `readers`, in place. `moved`: what the rounds before have moved."""
     kernel = weights[node.input[1]]
     count = kernel.shape[0]
     made = np.abs(kernel).reshape(count, -1).max(axis=1)
@@ -139,7 +142,9 @@ def _balance(node: NodeProto, readers: list[tuple[NodeProto, int]], weights: Wei
     factor[alive] = np.sqrt(made[alive] / read[alive])
     # Only the channels' proportions matter to the tensor's scale.
     factor[alive] /= np.exp(np.log(factor[alive]).mean())
-    factor = np.clip(factor, 1 / MOST, MOST)
+    before = moved.get(node.name, np.ones(count, np.float32))
+    moved[node.name] = np.clip(before * factor, 1 / MOST, MOST)
+    factor = moved[node.name] / before
     weights[node.input[1]] = kernel / factor.reshape(-1, 1, 1, 1)
     if len(node.input) > 2:
         weights[node.input[2]] = weights[node.input[2]] / factor

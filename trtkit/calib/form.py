@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from trtkit import __version__, manifest
@@ -13,13 +13,14 @@ from trtkit.calib.images import ImageSet
 from trtkit.calib.scales import Scales
 from trtkit.calib.subject import nothing_seen, opened
 from trtkit.calib.target import Target
-from trtkit.export import half
-from trtkit.export.half_form import check_kept, kept_in_fp32
+from trtkit.export import half, half_range
+from trtkit.export.half_form import check_kept, check_range, kept_in_fp32
 from trtkit.export.prepared import check_form, up_to_date
-from trtkit.manifest import CameOut, MadeOf, MadeWith, Manifest
+from trtkit.manifest import KEPT, CameOut, MadeOf, MadeWith, Manifest
+from trtkit.runtime.backend import Arrays
 from trtkit.runtime.cpu import CpuBackend
 
-FORM = 1
+FORM = 2
 """Raised when the same scales would give another graph."""
 
 CHECKED = 16
@@ -61,8 +62,12 @@ def make(
     typed = half.to_half(exact, kept_in_fp32(target.spec, target.settings))
     content = qdq.insert(typed, exact, where, found.limits).SerializeToString(deterministic=True)
     check_form(content, f"the INT8 form of {target.name}")
+    # On a CPU half precision is computed in FP32, so the comparison below would not see an overflow.
+    peak = half_range.highest(exact, typed, (arrays for _, arrays in _fed(target, seen)))
+    check_range(f"the INT8 form of {target.name}", target.model, target.spec, exact, peak)
     checks = {
         "against_fp32": _check(target, seen, content, progress),
+        "half_range": {"peak": round(peak.value, 3), "tensor": peak.tensor},
         "tolerance": target.settings.int8.model_dump(exclude={"method", "keep_fp16"}, exclude_none=True)
         | {"mae": target.settings.tolerance.get("int8")},
     }
@@ -88,6 +93,7 @@ def make(
                 "int8": list(where.convolutions),
                 "fp16": list(where.left_out),
                 "worst": worst,
+                KEPT: sum(node.name in where.left_out for node in placement.with_weights(exact)),
             },
         ),
         came_out=CameOut(sha256=hashlib.sha256(content).hexdigest(), size=len(content), checks=checks),
@@ -97,19 +103,27 @@ def make(
     return made
 
 
+def _fed(target: Target, seen: ImageSet) -> Iterator[tuple[str, Arrays]]:
+    """What the network is given of some of the calibration images, one after the other, with their names."""
+    names = seen.spread(CHECKED)
+    with opened(target) as subject:
+        for name, pixels in zip(names, seen.pixels(names), strict=True):
+            if (arrays := subject.inputs(pixels)) is not None:
+                yield name, arrays
+
+
 def _check(
     target: Target, seen: ImageSet, content: bytes, progress: Callable[[str, int, int], None]
 ) -> dict[str, float]:
     """Figures against FP32 on some of the calibration images: 127 steps cannot be fitted to a picture."""
     output = target.spec.outputs[0]
-    names = seen.spread(CHECKED)
+    count = len(seen.spread(CHECKED))
     rows = {}
     exact = target.graph.SerializeToString()
     with opened(target) as subject, CpuBackend(exact) as fp32, CpuBackend(content) as int8:
-        for name, pixels in zip(names, seen.pixels(names), strict=True):
-            if (arrays := subject.inputs(pixels)) is not None:
-                rows[name] = subject.figures(output, fp32.run(arrays), int8.run(arrays))
-            progress("check", len(rows), len(names))
+        for name, arrays in _fed(target, seen):
+            rows[name] = subject.figures(output, fp32.run(arrays), int8.run(arrays))
+            progress("check", len(rows), count)
     if not rows:
-        raise nothing_seen(target, len(names))
+        raise nothing_seen(target, count)
     return accuracy.summary(rows).figures

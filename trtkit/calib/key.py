@@ -16,7 +16,7 @@ from trtkit.calib.histogram import BINS
 from trtkit.config import Method
 from trtkit.models.spec import Model, NetworkSpec
 
-FORM = 2
+FORM = 3
 """Raised when the same images would give another scales file."""
 
 _LIBRARIES = ("numpy", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu")

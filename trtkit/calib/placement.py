@@ -49,9 +49,24 @@ def candidates(model: ModelProto) -> list[NodeProto]:
 
     The first reads the picture itself and the last writes the result: little work, and their errors are seen.
     """
+    return with_weights(model)[1:-1]
+
+
+def with_weights(model: ModelProto) -> list[NodeProto]:
+    """Convolutions with constant weights, in the graph's order."""
     weights = {tensor.name for tensor in model.graph.initializer}
-    found = [node for node in model.graph.node if node.op_type in COMPUTE and node.input[1] in weights]
-    return found[1:-1]
+    return [node for node in model.graph.node if node.op_type in COMPUTE and node.input[1] in weights]
+
+
+def measurable(model: ModelProto) -> list[str]:
+    """Every tensor that a placement may put a pair on, whatever its block list says. Raises Mistake as `place` does.
+
+    Of a sum whose sides both come fresh from convolutions, either may be the one that is read quantized.
+    """
+    everything = place(model, ())
+    fresh = {name for node in candidates(model) for name in node.output}
+    sums = [node for node in model.graph.node if node.op_type == "Add" and set(node.input) <= fresh]
+    return list(dict.fromkeys([*everything.tensors, *(name for node in sums for name in node.input)]))
 
 
 def place(model: ModelProto, keep: Iterable[str], only: Iterable[str] | None = None) -> Placement:

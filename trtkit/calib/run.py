@@ -129,7 +129,7 @@ def _reusable(path: Path, wanted: key.Key, force: bool) -> tuple[Scales | None, 
 
 
 def _measure(target: Target, chosen: ImageSet, wanted: key.Key, method: Method, progress: Progress) -> Scales:
-    everything = placement.place(target.equalized, ())
+    tensors = placement.measurable(target.equalized)
     flat = 0
     unseen: list[str] = []
 
@@ -152,7 +152,7 @@ def _measure(target: Target, chosen: ImageSet, wanted: key.Key, method: Method, 
             raise nothing_seen(target, len(chosen))
 
     with opened(target) as subject:
-        histograms = collect.collect(target.equalized, everything.tensors, batches(subject))
+        histograms = collect.collect(target.equalized, tensors, batches(subject))
     found = {}
     for number, (name, histogram) in enumerate(histograms.items()):
         found[name] = TensorRange(peak=histogram.peak, limit=thresholds.limit(histogram, method))

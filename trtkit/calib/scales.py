@@ -6,13 +6,16 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from trtkit.calib.key import Key
 from trtkit.errors import CheckFailed
 from trtkit.files import write_whole
+
+_DIGEST = "sha256"
+"""The key of a digest of everything else in the file: a single scale that is wrong would be used in silence."""
 
 
 class TensorRange(BaseModel):
@@ -51,9 +54,14 @@ class Scales(BaseModel):
 
 
 def content(scales: Scales) -> bytes:
-    """The canonical JSON: the same calibration gives the same bytes."""
+    """The canonical JSON: the same calibration gives the same bytes, which end with a digest of what is before."""
+    fields = scales.model_dump(mode="json")
     # allow_nan: a NaN must not reach the file by any way.
-    return (json.dumps(scales.model_dump(mode="json"), indent=2, allow_nan=False) + "\n").encode()
+    return (json.dumps(fields | {_DIGEST: _digest(fields)}, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _digest(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def write(path: Path, scales: Scales) -> str:
@@ -73,8 +81,15 @@ def read_with_digest(path: Path) -> tuple[Scales, str]:
     """The scales and the sha256 of the very bytes they were read from. Raises as `read` does."""
     raw = path.read_bytes()
     try:
-        return Scales.model_validate_json(raw), hashlib.sha256(raw).hexdigest()
+        fields = json.loads(raw)
+        digest = fields.pop(_DIGEST, None) if isinstance(fields, dict) else None
+        found = Scales.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise CheckFailed(f"{path}: {where}: {first['msg']}; calibrate again with --force") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckFailed(f"{path} is not JSON ({error}); calibrate again with --force") from error
+    if digest != _digest(found.model_dump(mode="json")):
+        raise CheckFailed(f"{path} was damaged or edited since it was made; calibrate again with --force")
+    return found, hashlib.sha256(raw).hexdigest()

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import ModelProto
 
 from trtkit import artifacts, manifest
 from trtkit.calib import measured
+from trtkit.calib.drawing import COUNT
 from trtkit.calib.equalize import equalize
 from trtkit.calib.placement import COMPUTE
 from trtkit.config import Config, NetworkConfig
+from trtkit.errors import Mistake
 from trtkit.export.half import is_kept
 from trtkit.export.prepared import Exported
 from trtkit.export.run import ensure
@@ -44,8 +47,9 @@ class Target:
 
     @cached_property
     def graph(self) -> ModelProto:
-        """The FP32 graph, read when it is first needed: what is up to date never needs it."""
-        return onnx.load(self.exact.path)
+        """The FP32 graph, read when it is first needed: what is up to date never needs it. Raises CheckFailed if other
+        bytes than `exact` lie there by then."""
+        return onnx.load_from_string(manifest.content_of(self.exact.path, self.exact.manifest))
 
     @cached_property
     def equalized(self) -> ModelProto:
@@ -72,12 +76,18 @@ class Target:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the first profile's optimum, or the network's own where they are fixed."""
+        """Height and width of the first profile's optimum, or the network's own where they are fixed. Raises Mistake
+        for a profile without the network's image."""
         image = self.spec.inputs[0]
         if not {"H", "W"} & set(image.dynamic_axes.values()):
             return int(image.shape[1]), int(image.shape[2])
-        best = self.settings.profiles[0][image.name].opt
-        return best[1], best[2]
+        found = self.settings.profiles[0].get(image.name)
+        if found is None or len(found.opt) != len(image.shape):
+            raise Mistake(
+                f"engines.yaml: models.{self.model.name}.networks.{self.spec.name}.profiles.0 has no shapes of "
+                f"'{image.name}', the input of {self.name}, with {len(image.shape)} axes; add its min, opt and max"
+            )
+        return found.opt[1], found.opt[2]
 
     @property
     def scales(self) -> Path:
@@ -105,12 +115,27 @@ class Target:
     @property
     def calibrate_command(self) -> str:
         """The very command that calibrates it, as it was calibrated if it was."""
-        done = manifest.flags_of(self.onnx("int8"))
+        return self._calibrating(len(self._done.get("worst", [])))
+
+    @property
+    def keep_more_command(self) -> str:
+        """The same with two convolutions more in FP16 than are there for being the dearest."""
+        return self._calibrating(len(self._done.get("worst", [])) + 2)
+
+    @property
+    def _done(self) -> dict[str, Any]:
+        """What the INT8 form there says of its calibration."""
+        return manifest.flags_of(self.onnx("int8"))
+
+    def _calibrating(self, keep: int) -> str:
+        done = self._done
         drawn = self.exact.manifest.made_of.weights.kind == "embedded" and done.get("image_source", "drawn") == "drawn"
         method = done.get("method", self.settings.int8.method)
         words = [
             *([] if drawn else ["--images", "DIR"]),
             *(["--method", method] if method != self.settings.int8.method else []),
+            *(["--limit", str(done["images"])] if drawn and done.get("images", COUNT) != COUNT else []),
+            *(["--keep-fp16", str(keep)] if keep else []),
         ]
         return " ".join(["trtkit calibrate", self.model.called, *words]) + artifacts.at_root(self.root)
 

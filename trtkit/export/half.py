@@ -18,6 +18,9 @@ from trtkit.export.edit import replace_nodes
 
 HALF_MAX = 65504.0
 
+COMPUTE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+"""What a build counts to see which precision a network really computes in."""
+
 NORMS_AND_REDUCTIONS = {
     "InstanceNormalization": "variances overflow half precision (onnxruntime#10079, TensorRT#2691)",
     "LayerNormalization": "variances overflow half precision (TensorRT#2564, #4493)",

@@ -26,7 +26,7 @@ from trtkit.export.prepared import (
     unit_of,
     up_to_date,
 )
-from trtkit.manifest import MadeOf, MadeWith, Manifest
+from trtkit.manifest import KEPT, MadeOf, MadeWith, Manifest
 from trtkit.models.spec import Model, NetworkSpec
 from trtkit.runtime.cpu import CpuBackend
 
@@ -69,7 +69,7 @@ def derive(
             trtkit=__version__,
             tool="trtkit",
             version=__version__,
-            flags={"form": FORM_VERSION, "keep_fp32": kept},
+            flags={"form": FORM_VERSION, "keep_fp32": kept, KEPT: _kept_on_purpose(exact, settings)},
         ),
         came_out=came_out_of(content, checks | photographs_of(images)),
         build_key=key,
@@ -80,6 +80,12 @@ def derive(
 def kept_in_fp32(spec: NetworkSpec, settings: NetworkConfig) -> list[str]:
     """What a typed form leaves in FP32: by the network's own nature, and by engines.yaml."""
     return sorted({*spec.keep_fp32, *settings.keep_fp32})
+
+
+def _kept_on_purpose(graph: ModelProto, settings: NetworkConfig) -> int:
+    """How many of the layers that a build counts engines.yaml keeps in FP32."""
+    kept = set(settings.keep_fp32)
+    return sum(node.op_type in half.COMPUTE and half.is_kept(node, kept) for node in graph.graph.node)
 
 
 def check_kept(graph: ModelProto, model: Model, spec: NetworkSpec, settings: NetworkConfig) -> None:
@@ -107,22 +113,28 @@ def _check(
         batches = parity.sample_batches(model, spec, pictures)
         figures = parity.differences(fp32.run, fp16.run, batches, spec.relative)
     report = half_range.examine(exact, typed, parity.range_batches(model, spec, pictures), spec.relative)
-    if not report.fits:
-        around = ", ".join(half_range.nodes_around(exact, report.worst_tensor))
-        raise CheckFailed(
-            f"the FP16 form of {name} would overflow: tensor '{report.worst_tensor}' reaches {report.worst_value:g}, "
-            f"more than half of {half.HALF_MAX:g}; leave it in FP32 with keep_fp32: [{around}] under "
-            f"models.{model.name}.networks.{spec.name} in engines.yaml{_block(model, spec)}"
-        )
+    check_range(f"the FP16 form of {name}", model, spec, exact, report.peak)
     checks = {
         "against_fp32": figures,
-        "half_range": {"peak": round(report.worst_value, 3), "tensor": report.worst_tensor},
+        "half_range": {"peak": round(report.peak.value, 3), "tensor": report.peak.tensor},
         "rounded_to_half": {"mean": parity.rounded(report.mean_shift), "max": report.max_shift},
         "tolerance_mean": tolerance,
         **unit_of(spec),
     }
     _judge(f"the FP16 form of {name}", spec, checks, tolerance)
     return checks
+
+
+def check_range(subject: str, model: Model, spec: NetworkSpec, exact: ModelProto, peak: half_range.Peak) -> None:
+    """Raise CheckFailed, with what mends it, if the largest value that `subject` has in half precision does not fit."""
+    if peak.fits:
+        return
+    around = ", ".join(half_range.nodes_around(exact, peak.tensor))
+    raise CheckFailed(
+        f"{subject} would overflow: tensor '{peak.tensor}' reaches {peak.value:g}, "
+        f"more than half of {half.HALF_MAX:g}; leave it in FP32 with keep_fp32: [{around}] under "
+        f"models.{model.name}.networks.{spec.name} in engines.yaml{_block(model, spec)}"
+    )
 
 
 def _block(model: Model, spec: NetworkSpec) -> str:

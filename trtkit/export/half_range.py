@@ -23,17 +23,24 @@ LIMIT = HALF_MAX / 2
 
 
 @dataclass(frozen=True)
-class RangeReport:
-    """`worst_tensor` reaches `worst_value`; rounding every FP16 tensor moves the output by `mean_shift` on average."""
+class Peak:
+    """The largest magnitude of all that a form has in half precision, and the FP32 graph's tensor that reaches it."""
 
-    worst_tensor: str
-    worst_value: float
-    mean_shift: float
-    max_shift: float
+    tensor: str
+    value: float
 
     @property
     def fits(self) -> bool:
-        return self.worst_value <= LIMIT
+        return self.value <= LIMIT
+
+
+@dataclass(frozen=True)
+class RangeReport:
+    """Rounding every FP16 tensor moves the output by `mean_shift` on average."""
+
+    peak: Peak
+    mean_shift: float
+    max_shift: float
 
 
 def examine(
@@ -44,8 +51,7 @@ def examine(
     """
     arrays, *others = batches
     region = _half_tensors(half)
-    peaks = _peaks(fp32, region | _cast_to_half(half), [arrays, *others])
-    worst_tensor = max(peaks, key=lambda name: peaks[name], default="")
+    peak = highest(fp32, half, [arrays, *others])
     with (
         CpuBackend(fp32.SerializeToString()) as exact,
         CpuBackend(_rounded(fp32, region, half), optimize=False) as rounded,
@@ -53,11 +59,17 @@ def examine(
         wanted, found = exact.run(arrays), rounded.run(arrays)
     gaps = parity.gaps(wanted, found, relative)
     return RangeReport(
-        worst_tensor,
-        peaks.get(worst_tensor, 0.0),
+        peak,
         max(float(gap.mean()) for gap in gaps),
         max(float(gap.max()) for gap in gaps),
     )
+
+
+def highest(fp32: ModelProto, half: ModelProto, batches: Iterable[Mapping[str, np.ndarray]]) -> Peak:
+    """Of what `half`, a to_half(fp32, …), has in half precision; 0 where it has nothing."""
+    peaks = _peaks(fp32, _half_tensors(half) | _cast_to_half(half), batches)
+    tensor = max(peaks, key=lambda name: peaks[name], default="")
+    return Peak(tensor, peaks.get(tensor, 0.0))
 
 
 def _half_tensors(half: ModelProto) -> set[str]:

@@ -32,6 +32,8 @@ class Exported:
     made: bool
     """False if it was up to date."""
     seconds: float
+    note: str = ""
+    """For people: why it was made, where they did not ask for it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ class Prepared:
     seconds: float
 
     def graph(self) -> ModelProto:
-        return onnx.load(self.path) if self.content is None else onnx.load_from_string(self.content)
+        """Raises CheckFailed if another process has written other bytes since."""
+        content = manifest.content_of(self.path, self.manifest) if self.content is None else self.content
+        return onnx.load_from_string(content)
 
     def stands(self) -> bool:
         """Whether what was up to date still lies there: another process may have written since."""

@@ -31,6 +31,8 @@ def show(model: str, style: str | None, weights: str | None, out: Path, wish: Wi
             aside.print(why)
             continue
         done = _with_a_bar(aside, target, wish)
+        if target.exact.note:
+            aside.print(f"note: {target.exact.note}")
         _print(printer, aside, target, done)
         if wish.sensitivity and done.costs:
             _print_costs(printer, target, done)
@@ -72,7 +74,7 @@ def _print(printer: Console, aside: Console, target: Target, done: Calibrated) -
     if done.excesses:
         aside.print(
             f"past the tolerance in engines.yaml: {'; '.join(done.excesses)}; "
-            f"leave the dearest layers in FP16 with: {target.calibrate_command} --keep-fp16 2"
+            f"leave the dearest layers in FP16 with: {target.keep_more_command}"
         )
 
 

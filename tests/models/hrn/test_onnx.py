@@ -8,6 +8,7 @@ import torch
 from tests.models.hrn.modules import NETWORKS
 from tests.models.hrn.random_weights import random_input, random_state
 from trtkit.build_engines import tensorrt_rtx
+from trtkit.build_engines.builder import Source
 from trtkit.build_engines.log_lines import collecting, logger
 from trtkit.build_engines.precision_share import enforce, share_of_network
 from trtkit.export.half import to_half
@@ -102,4 +103,4 @@ def _check_rtx(content, name):
         network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
         parser = trt.OnnxParser(network, logger(trt))
         assert parser.parse(content), parser.get_error(0).desc()
-        enforce(share_of_network(trt, network), "fp16", name)
+        enforce(share_of_network(trt, network), Source(content, name, "fp16"))
