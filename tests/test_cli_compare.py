@@ -63,3 +63,27 @@ def test_what_cannot_be_compared_is_one_sentence(trtkit, in_empty_folder, shapes
     assert answer.code == 2
     assert answer.err.startswith(f"trtkit: {sentence}")
     assert answer.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((".", "b.png"), ". is a folder, not an image; name a file in it"),
+        (("/", "b.png"), "/ is a folder, not an image; name a file in it"),
+        (("", "b.png"), ". is a folder, not an image; name a file in it"),
+        (("b.png", ".."), ".. is a folder, not an image; name a file in it"),
+        (("loop.png", "b.png"), "loop.png does not exist; check the name"),
+        (("b.png", "loop.png"), "loop.png does not exist; check the name"),
+        (("b.png", "b.png", "-o", "loop"), "loop cannot be written as an image; give it one of the suffixes"),
+        (("b.png", "b.png", "-o", "loop/a.png"), "loop is a file, not a folder, so a.png cannot be written there"),
+        (("b.png", "b.png", "-o", "."), ". cannot be written as an image; give it one of the suffixes"),
+    ],
+)
+def test_names_that_are_no_pictures_are_one_sentence(trtkit, in_empty_folder, arguments, sentence):
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save("b.png")
+    for name in ("loop", "loop.png"):
+        (in_empty_folder / name).symlink_to(name)
+    answer = trtkit("compare", *arguments)
+    assert answer.code == 2
+    assert answer.err.startswith(f"trtkit: {sentence}")
+    assert answer.err.count("\n") == 1

@@ -123,3 +123,70 @@ def test_an_unknown_gpu_lists_the_known_ones():
 
 def test_a_capability_stands_for_any_card_that_has_it():
     assert config.load().gpu("sm86").compute_capability == "8.6"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: 2024-13-45", "f.yaml has '2024-13-45' in line 1, which is no timestamp; put it in quotes if it is text"),
+        ("schema: 1\nb: 0x_", "f.yaml has '0x_' in line 2, which is no int; put it in quotes if it is text"),
+        ("a: !!bool perhaps", "f.yaml has 'perhaps' in line 1, which is no bool; put it in quotes if it is text"),
+        ("[" * 5000, "f.yaml is nested too deeply to be read"),
+        ("- " * 5000, "f.yaml is nested too deeply to be read"),
+        ("", "f.yaml is empty; it needs the keys schema, gpus and models, as trtkit's own engines.yaml has them"),
+        ("# only this\n", "f.yaml is empty; it needs the keys schema, gpus and models"),
+        ("all work " * 5000, "f.yaml holds text or a list without keys; it needs the keys schema, gpus and models, as"),
+        (
+            "- a\n- b",
+            "f.yaml holds text or a list without keys; it needs the keys schema, gpus and models, as trtkit's",
+        ),
+        ("schema: 1\ngpus: " + "x" * 9000, "f.yaml: key 'gpus' has to have keys, found 'xxx"),
+        ("schema: 1\ngpus:\nmodels: {}", "f.yaml: key 'gpus' is empty, and has to have keys"),
+        ("schema: 1\nschema: 1", "f.yaml has the key 'schema' twice, in lines 1 and 2; leave one of them"),
+        (
+            "models:\n  a:\n    b: 1\n  c: {d: 1}\n  a: 2\n",
+            "f.yaml has the key 'models.a' twice, in lines 2 and 5; leave one of them",
+        ),
+        ("a: [{b: 1, b: 1}]", "f.yaml has the key 'a.0.b' twice, in lines 1 and 1; leave one of them"),
+    ],
+)
+def test_what_is_no_configuration_is_one_short_sentence(trtkit, in_empty_folder, text, sentence):
+    config.Path("f.yaml").write_text(text)
+    answer = trtkit("models", "--config", "f.yaml")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"trtkit: {sentence}")
+    assert len(answer.err) < 300
+    assert answer.err.count("\n") == 1
+
+
+def test_a_misspelt_key_is_told_as_itself_not_as_what_is_missing(load):
+    def change(raw):
+        network = raw["models"]["cv_unet"]["networks"]["matting"]
+        network["precisons"] = network.pop("precisions")
+
+    with pytest.raises(Mistake, match=r"key 'models\.cv_unet\.networks\.matting\.precisons' is not known$"):
+        load(change)
+
+
+def test_aliases_and_merged_keys_are_no_duplicates(in_empty_folder, raw):
+    text = yaml.safe_dump(raw)
+    ours = text.replace(
+        "gpus:\n", "gpus:\n  more: &more {title: A, compute_capability: '8.6', served_by: [tensorrt]}\n", 1
+    )
+    ours = ours.replace("models:\n", "  again: {<<: *more, title: B}\n  same: *more\nmodels:\n", 1)
+    config.Path("f.yaml").write_text(ours.replace("served_by: [tensorrt]}", "memory_gib: 1, served_by: [tensorrt]}", 1))
+    gpus = config.load(config.Path("f.yaml")).gpus
+    assert (gpus["again"].title, gpus["same"].title) == ("B", "A")
+
+
+def test_a_block_that_is_missing_is_told_of_the_file_that_was_named(load, raw):
+    del raw["models"]["cv_unet"]["networks"]["matting"]
+    raw["models"]["cv_unet"]["networks"]["other"] = raw["models"]["dct_net"]["networks"]["head"]
+    settings = load(lambda raw: None)
+    with pytest.raises(Mistake, match=r"^/.*/mine\.yaml has no key models\.cv_unet\.networks\.matting; add precisions"):
+        settings.network("cv_unet", "matting")
+    changed = settings.model_copy(update={"gpus": {}})  # as an import of a graph adds its networks
+    with pytest.raises(Mistake, match=r"mine\.yaml has no key models\.cv_unet\.networks\.matting"):
+        changed.network("cv_unet", "matting")
+    with pytest.raises(Mistake, match=r"^engines\.yaml has no key models\.nobody\.networks\.net; add"):
+        config.load().network("nobody", "net")

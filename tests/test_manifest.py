@@ -101,6 +101,43 @@ def test_the_mending_command_of_an_engine_names_its_capability_and_builder(artif
     assert manifest.mending_command(engine, path) == f"make it again with: {command}"
 
 
+def _int8_engine(artifact, figures, tolerance, flags):
+    record = manifest.read(artifact)
+    return record.model_copy(
+        update={
+            "kind": "engine",
+            "precision": "int8",
+            "made_with": manifest.MadeWith(trtkit="0", tool="tensorrt", version="10.16.1.11", flags=flags),
+            "made_for": manifest.MadeFor(compute_capability="8.9"),
+            "came_out": record.came_out.model_copy(
+                update={"checks": {"against_fp32": figures, "tolerance": tolerance}},
+            ),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("figures", "tolerance", "lossy"),
+    [
+        ({"mae": 1.0, "sad_percent": 4.0}, {"mae": 2.0, "sad_percent": 5.0}, False),
+        ({"mae": 1.0, "sad_percent": 6.0}, {"mae": 2.0, "sad_percent": 5.0}, True),
+        ({"mae": 3.0, "sad_percent": 4.0}, {"mae": 2.0, "sad_percent": 5.0}, True),
+        ({"mae": 3.0, "psnr": 40.0}, {"mae": None, "psnr": 35.0}, False),
+        ({"mae": 3.0, "psnr": 30.0}, {"mae": None, "psnr": 35.0}, True),
+        ({"mae": 9.0, "mae_percent": 0.9}, {"mae": 0.01}, False),
+        ({"mae": 0.001, "mae_percent": 1.1}, {"mae": 0.01}, True),
+    ],
+)
+def test_the_mending_command_of_an_engine_keeps_what_it_was_built_with(artifact, figures, tolerance, lossy):
+    path = Path("artifacts/cv_unet/matting.int8.sm89.tensorrt.engine")
+    command = "make it again with: trtkit build cv_unet --gpu sm89 --builder tensorrt --precision int8 --force"
+    loss = " --accept-loss" if lossy else ""
+    plain = _int8_engine(artifact, figures, tolerance, {})
+    assert manifest.mending_command(plain, path) == command + loss
+    portable = _int8_engine(artifact, figures, tolerance, {"version_compatible": True})
+    assert manifest.mending_command(portable, path) == f"{command} --version-compatible{loss}"
+
+
 def test_the_mending_command_makes_it_where_it_lies_and_of_what_it_was(artifact):
     record = manifest.read(artifact)
     command = "make it again with: trtkit export cv_unet --precision fp32 --force --weights CHECKPOINT"
@@ -133,6 +170,12 @@ def test_a_folder_is_told_from_a_file_that_is_not_there(tmp_path):
     [
         ("art/cv_unet/matting.fp16.onnx", "trtkit export cv_unet --precision fp16 --force --weights WEIGHTS --out art"),
         ("artifacts/dct_net-3d/head.fp32.onnx", "dct_net --style 3d --precision fp32 --force --weights WEIGHTS"),
+        (
+            "art/cv_unet/matting.fp16.sm86.tensorrt-rtx.engine",
+            "trtkit build cv_unet --gpu sm86 --builder tensorrt-rtx --precision fp16 --force --out art",
+        ),
+        ("art/cv_unet/matting.int8.onnx", "make it again with: trtkit calibrate cv_unet --images DIR --out art"),
+        ("art/cv_unet/matting.fp8.onnx", "make it again with trtkit"),
         ("artifacts/cv_unet/net1.fp32.onnx", "make it again with trtkit"),
         ("art/mine/net.fp32.onnx", "make it again with trtkit"),
     ],

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError, model_validator
 
+from trtkit import plain_yaml
 from trtkit.errors import Mistake
 from trtkit.files import why_unreadable
+from trtkit.invalid import first_problem
 
 FILE_NAME = "engines.yaml"
 
@@ -30,11 +31,11 @@ class _Strict(BaseModel):
 
 
 class Gpu(_Strict):
-    """One card: its CUDA compute capability ('8.6') and what can serve it, best first."""
+    """One card: its CUDA compute capability ('8.6'), its memory and what can serve it, best first."""
 
     title: str
     compute_capability: Capability
-    memory_gib: int
+    memory_gib: int = Field(ge=1)
     served_by: list[ServedBy] = Field(min_length=1)
     note: str = ""
 
@@ -111,6 +112,13 @@ class Config(_Strict):
     schema_: Literal[1] = Field(alias="schema")
     gpus: dict[str, Gpu]
     models: dict[str, ModelConfig]
+    _file: str = PrivateAttr(FILE_NAME)
+
+    def named(self, file: str) -> Config:
+        """A copy whose sentences name `file`."""
+        copy = self.model_copy()
+        copy._file = file
+        return copy
 
     def gpu(self, name: str) -> Gpu:
         """The GPU called `name` ('a10'), or any card of that capability for 'sm86'. Raises Mistake."""
@@ -122,12 +130,12 @@ class Config(_Strict):
         raise Mistake(f"--gpu {name} is not known; known GPUs: {', '.join(self.gpus)} (or a capability such as sm86)")
 
     def network(self, model: str, network: str) -> NetworkConfig:
-        """Raises Mistake, naming the key, if engines.yaml has no such block."""
+        """Raises Mistake, naming file and key, if there is no such block."""
         try:
             return self.models[model].networks[network]
         except KeyError:
             raise Mistake(
-                f"{FILE_NAME} has no key models.{model}.networks.{network}; add precisions and profiles for it there"
+                f"{self._file} has no key models.{model}.networks.{network}; add precisions and profiles for it there"
             ) from None
 
 
@@ -139,30 +147,21 @@ def load(path: Path | None = None) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         raise Mistake(f"--config {chosen} cannot be read: {why_unreadable(error)}") from error
     try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise Mistake(f"{chosen} is not YAML: {' '.join(str(error).split())}") from error
+        raw = plain_yaml.load(text)
+    except plain_yaml.NotYaml as error:
+        raise Mistake(f"{chosen} {error}") from error
+    if not isinstance(raw, dict):
+        found = "is empty" if raw is None else "holds text or a list without keys"
+        raise Mistake(
+            f"{chosen} {found}; it needs the keys schema, gpus and models, as trtkit's own {FILE_NAME} has them"
+        )
     try:
-        return Config.model_validate(raw)
+        config = Config.model_validate(raw)
     except ValidationError as error:
-        raise Mistake(f"{chosen}: {_first_problem(error)}") from error
+        raise Mistake(f"{chosen}: {first_problem(error)}") from error
+    return config.named(str(chosen)) if path is not None else config
 
 
 def _candidates() -> Iterator[Path]:
     yield Path(FILE_NAME)
     yield Path(__file__).parent / FILE_NAME  # in a checkout a link to the file at the root, in a wheel that file
-
-
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the file"
-    if first["type"] == "extra_forbidden":
-        return f"key '{key}' is not known"
-    if first["type"] == "missing":
-        return f"key '{key}' is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    return (
-        f"key '{key}': {message[:1].lower()}{message[1:]}, found {first['input']!r}"
-        if "found" not in message
-        else (f"key '{key}': {message}")
-    )

@@ -7,18 +7,23 @@ TensorRT's error text (NVIDIA/TensorRT#2195, #2105).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from trtkit.artifacts import DEFAULT_ROOT, at_root, folder_of, sm
 from trtkit.errors import CheckFailed, Mistake, TrtkitError
 from trtkit.files import reading, sha256, write_in_order
+from trtkit.invalid import first_problem
+from trtkit.manifest_parts import problem
+from trtkit.mending import mending_by_name
+from trtkit.mending import mending_command as mending_command  # other modules know it by this one
 
 SCHEMA_VERSION = 1
-PACKAGE = Path(__file__).parent
+SUFFIXES = (".onnx", ".engine")
+"""What an artifact is called."""
 
 
 class _Part(BaseModel):
@@ -97,6 +102,10 @@ class Manifest(_Part):
     """'no' until a machine has run the artifact; then which device did."""
 
 
+KEPT = "kept"
+"""Among an ONNX form's flags: how many layers it leaves in a higher precision on purpose."""
+
+
 def path_of(artifact: Path) -> Path:
     """FILE.json beside FILE."""
     return artifact.with_name(artifact.name + ".json")
@@ -129,25 +138,37 @@ def _read(artifact: Path) -> Manifest:
     if not artifact.is_file():
         raise Mistake(f"{artifact} does not exist; name an artifact that 'trtkit export' or 'trtkit build' made")
     sidecar = path_of(artifact)
-    if artifact.suffix not in (".onnx", ".engine"):
+    if artifact.suffix not in SUFFIXES:
         raise Mistake(f"{artifact} is neither an ONNX file nor an engine; name one that trtkit made")
     if not sidecar.is_file():
-        raise Mistake(f"{artifact} has no manifest ({sidecar.name} is missing beside it); {_mending_by_name(artifact)}")
+        raise Mistake(f"{artifact} has no manifest ({sidecar.name} is missing beside it); {mending_by_name(artifact)}")
+    return read_sidecar(artifact)
+
+
+def read_sidecar(artifact: Path) -> Manifest:
+    """The manifest beside `artifact`, which need not be there itself. Raises Mistake if it cannot be read, CheckFailed,
+    with the command that makes both again, if it is damaged."""
+    sidecar = path_of(artifact)
+    with reading(sidecar):
+        content = sidecar.read_bytes()
     try:
-        raw = json.loads(sidecar.read_bytes())
-    except ValueError as error:
-        raise CheckFailed(f"{sidecar} is not whole JSON ({error}); make the artifact again with --force") from error
+        raw = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise CheckFailed(f"{sidecar} is not whole JSON ({error}); {mending_by_name(artifact)}") from error
     found = raw.get("schema_version") if isinstance(raw, dict) else None
     if found != SCHEMA_VERSION:
         raise CheckFailed(
-            f"{sidecar} has schema version {found!r}, this trtkit reads {SCHEMA_VERSION}; make the artifact again"
+            f"{sidecar} has schema version {found!r}, this trtkit reads {SCHEMA_VERSION}; {mending_by_name(artifact)}"
         )
     try:
-        return Manifest.model_validate(raw)
+        manifest = Manifest.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise CheckFailed(f"{sidecar}: key '{key}': {first['msg']}; make the artifact again with --force") from error
+        raise CheckFailed(f"{sidecar}: {first_problem(error)}; {mending_by_name(artifact)}") from error
+    flags, profiles, checks = manifest.made_with.flags, manifest.made_for.profiles, manifest.came_out.checks
+    wrong = problem(manifest.kind, manifest.precision, flags, profiles, checks)
+    if wrong is not None:
+        raise CheckFailed(f"{sidecar}: {wrong}; {mending_command(manifest, artifact)}")
+    return manifest
 
 
 def flags_of(artifact: Path) -> dict[str, Any]:
@@ -182,44 +203,15 @@ def read_verified(artifact: Path) -> Manifest:
     return manifest
 
 
-def _mending_by_name(artifact: Path) -> str:
-    """What `mending_command` says, where its place and name are all that tells what it is."""
-    from trtkit import models
+def content_of(artifact: Path, manifest: Manifest) -> bytes:
+    """The bytes that `manifest` describes, whatever another process writes under that name meanwhile.
 
-    model, _, style = artifact.parent.name.partition("-")
-    precision = artifact.name.removesuffix(".onnx").rpartition(".")[2]
-    network = artifact.name.removesuffix(f".{precision}.onnx")
-    its_own = model in models.NAMES and network in [one.name for one in models.get(model).networks]
-    if not its_own or precision not in ("fp32", "fp16") or artifact.is_relative_to(PACKAGE):
-        return "make it again with trtkit"
-    words = ["export", model, *(["--style", style] if style else []), "--precision", precision, "--force"]
-    words += ["--weights", "WEIGHTS"]  # which they were, nothing tells; without them it would be made of others
-    return f"make it again with: trtkit {' '.join(words)}{at_root(artifact.parent.parent)}"
-
-
-def root_of(manifest: Manifest, artifact: Path) -> Path:
-    """The folder of artifacts that it lies in; the default where it was taken out of one."""
-    folder = folder_of(manifest.model, manifest.style)
-    return artifact.parent.parent if artifact.parent.name == folder else DEFAULT_ROOT
-
-
-def mending_command(manifest: Manifest, artifact: Path) -> str:
-    """'make it again with: trtkit …' for this artifact, into the folder of artifacts that it lies in."""
-    if artifact.is_relative_to(PACKAGE):
-        return "it comes with trtkit, so install trtkit again"
-    root = root_of(manifest, artifact)
-    words = [manifest.model]
-    if manifest.style:
-        words += ["--style", manifest.style]
-    if manifest.kind == "engine":
-        words = ["build", *words, "--gpu", sm(manifest.made_for.compute_capability or "")]
-        words += ["--builder", manifest.made_with.tool, "--precision", manifest.precision, "--force"]
-    elif manifest.precision == "int8":  # no export makes it; calibrate finds by itself that it has to be made again
-        drawn = manifest.made_with.flags.get("image_source") == "drawn"
-        words = ["calibrate", *words, *([] if drawn else ["--images", "DIR"])]
-        words += ["--method", manifest.made_with.flags["method"]] if "method" in manifest.made_with.flags else []
-    else:
-        words = ["export", *words, "--precision", manifest.precision, "--force"]
-        kind = manifest.made_of.weights.kind
-        words += ["--weights", "CHECKPOINT" if kind == "file" else kind]  # without them it would be made of others
-    return f"make it again with: trtkit {' '.join(words)}{at_root(root)}"
+    Raises CheckFailed where others lie there, Mistake if it is no file.
+    """
+    with reading(artifact):
+        content = artifact.read_bytes()
+    if hashlib.sha256(content).hexdigest() != manifest.came_out.sha256:
+        raise CheckFailed(
+            f"{artifact} was written anew while this command used it; run it again once nothing else writes that file"
+        )
+    return content

@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, numpy_helper
 
+from tests.said_of_forms import CHECKS
 from trtkit import __version__, manifest
 from trtkit.files import sha256
 
@@ -59,16 +60,17 @@ def publish(model: ModelProto, path: Path, weights_sha256: str | None = None) ->
     content = model.SerializeToString(deterministic=True)
     properties = {entry.key: entry.value for entry in model.metadata_props}
     digest = hashlib.sha256(content).hexdigest()
+    precision = properties.get("precision", "fp32")
     record = manifest.Manifest(
         kind="onnx",
         model=properties["model"],
         network=properties["network"],
-        precision=properties.get("precision", "fp32"),
+        precision=precision,
         made_of=manifest.MadeOf(
             weights=manifest.WeightsRecord(kind="file", sha256=weights_sha256 or digest, note="random")
         ),
         made_with=manifest.MadeWith(trtkit=__version__, tool="torch.onnx", version="skeleton"),
-        came_out=manifest.CameOut(sha256=digest, size=len(content)),
+        came_out=manifest.CameOut(sha256=digest, size=len(content), checks=CHECKS[precision]),
         build_key="random",
     )
     manifest.publish(path, content, record)

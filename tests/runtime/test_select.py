@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.said_of_forms import CHECKS
 from trtkit import artifacts, config, manifest, models
 from trtkit.errors import CheckFailed, MissingComponent, Mistake
 from trtkit.models.spec import Model
@@ -45,7 +46,9 @@ def put(path: Path, precision: str, weights: str = "a" * 64, kind: str = "file",
             flags={"version_compatible": True} if engine.get("lean") else {},
         ),
         made_for=manifest.MadeFor(compute_capability=engine.get("capability")),
-        came_out=manifest.CameOut(sha256=hashlib.sha256(content).hexdigest(), size=len(content)),
+        came_out=manifest.CameOut(
+            sha256=hashlib.sha256(content).hexdigest(), size=len(content), checks=CHECKS[precision]
+        ),
         build_key="test",
     )
     manifest.publish(path, content, record)

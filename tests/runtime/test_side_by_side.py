@@ -7,6 +7,7 @@ import hashlib
 
 import pytest
 
+from tests.said_of_forms import CHECKS, FLAGS
 from trtkit import artifacts, config, manifest, models
 from trtkit.calib import measured
 from trtkit.calib.target import Target
@@ -199,8 +200,10 @@ def test_the_cuda_backend_stays_with_fp16_whatever_was_measured(tmp_path):
             network=SPEC.name,
             precision=precision,
             made_of=manifest.MadeOf(weights=manifest.WeightsRecord(kind="file", sha256="a" * 64)),
-            made_with=manifest.MadeWith(trtkit="0", tool="trtkit", version="0"),
-            came_out=manifest.CameOut(sha256=hashlib.sha256(content).hexdigest(), size=len(content)),
+            made_with=manifest.MadeWith(trtkit="0", tool="trtkit", version="0", flags=FLAGS[precision]),
+            came_out=manifest.CameOut(
+                sha256=hashlib.sha256(content).hexdigest(), size=len(content), checks=CHECKS[precision]
+            ),
             build_key="test",
         )
         manifest.publish(path, content, record)

@@ -19,6 +19,7 @@ from trtkit.models.spec import NetworkSpec
 from trtkit.optional import need
 from trtkit.runtime.backend import Backend
 from trtkit.runtime.gpu import GpuBackend
+from trtkit.runtime.ort_file import model_of
 from trtkit.runtime.ort_session import PROVIDER, provider_missing
 
 Arrays = Mapping[str, np.ndarray]
@@ -73,11 +74,11 @@ def _session(onnx: Path, ordinal: int | None) -> Any:
     options.log_severity_level = 3
     cpu = "CPUExecutionProvider"
     if ordinal is None:
-        return ort.InferenceSession(str(onnx), options, providers=[cpu])
+        return ort.InferenceSession(model_of(onnx), options, providers=[cpu])
     reason = provider_missing()
     if reason is None:
         providers = [(PROVIDER, {"device_id": str(ordinal)}), cpu]
-        session = ort.InferenceSession(str(onnx), options, providers=providers)
+        session = ort.InferenceSession(model_of(onnx), options, providers=providers)
         if session.get_providers()[0] == PROVIDER:
             return session
         reason = "ONNX Runtime's CUDA provider does not start here (trtkit doctor shows what this machine has)"

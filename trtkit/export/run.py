@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +98,27 @@ def ensure(
     Needs no torch: the embedded ONNX was exported and checked before it was shipped.
     """
     path = artifacts.onnx_path(root, model.folder, spec.name, "fp32")
-    if not path.is_file() or _embedded_but_old(path, model, spec):
-        exact = _unpack_embedded(model, spec, path).publish()
-    else:
-        exact = Exported(path, manifest.read_verified(path), False, 0.0)
+    exact = _exact(model, spec, path)
     if precision == "fp32":
         return exact
     parent = Prepared(path, exact.manifest, None, 0.0)
-    return half_form.derive(model, spec, parent, root, config, images, False).publish()
+    typed = half_form.derive(model, spec, parent, root, config, images, False).publish()
+    return replace(typed, note=exact.note)
+
+
+def _exact(model: Model, spec: NetworkSpec, path: Path) -> Exported:
+    """The FP32 form as it lies there. The one in the package is unpacked where there is none, and in the place of one
+    that it was unpacked to before and that is old or damaged now: no other export needs no torch."""
+    if not path.is_file():
+        return _unpack_embedded(model, spec, path).publish()
+    if not _embedded_but_old(path, model, spec):
+        try:
+            return Exported(path, manifest.read_verified(path), False, 0.0)
+        except CheckFailed:
+            if manifest.read(path).made_of.weights.kind != "embedded":
+                raise
+    again = _unpack_embedded(model, spec, path).publish()
+    return replace(again, note=f"{path} was damaged or of another trtkit, so it was unpacked from the package again")
 
 
 def unpack(model: Model, spec: NetworkSpec, root: Path) -> Prepared:
@@ -119,11 +133,13 @@ def _given_weights(model: Model, spec: NetworkSpec, given: Path) -> Weights:
 
 def _embedded_but_old(path: Path, model: Model, spec: NetworkSpec) -> bool:
     """True if the artifact came from embedded weights that another trtkit version shipped, or in another form, or if
-    it is theirs but lost its manifest: a process was killed between the two."""
-    if not manifest.path_of(path).is_file():
+    it is theirs but has no manifest that can be read: a process was killed between the two, or it was damaged."""
+    try:
+        record = manifest.read(path)
+    except TrtkitError:
         with suppress(TrtkitError):  # the package has no such network
             return bool(sha256(path) == _unpack_embedded(model, spec, path).manifest.came_out.sha256)
-    record = manifest.read(path)
+        raise
     if record.made_of.weights.kind != "embedded":
         return False
     in_another_form = _form(record) != _form(manifest.read(model.embedded_onnx(spec.name)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def publishing(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def marked_with(folder: Path, command: str) -> Iterator[None]:
     """Within `publishing`: should it not end well, `check` refuses the folder and names `command`."""
-    write_whole(folder / NAME, f"{command}\n".encode())
+    # The command names folders, whose names need not be UTF-8.
+    write_whole(folder / NAME, os.fsencode(f"{command}\n"))
     yield
     (folder / NAME).unlink(missing_ok=True)
 
@@ -54,7 +56,7 @@ def check(folder: Path) -> None:
     _wait(folder)
     if marked(folder):
         with reading(folder / NAME):
-            command = (folder / NAME).read_text(encoding="utf-8").strip()
+            command = os.fsdecode((folder / NAME).read_bytes()).strip()
         raise Mistake(
             f"{folder} may hold networks of two sets of weights, since an export into it was stopped; "
             f"run it again: {command}"

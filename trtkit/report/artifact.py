@@ -14,13 +14,14 @@ from trtkit.errors import Mistake, TrtkitError
 from trtkit.export import unfinished
 from trtkit.gpus import local_capabilities
 from trtkit.manifest import Manifest
+from trtkit.mending import root_of
 from trtkit.models.imported import chain_file
 from trtkit.models.imported.plan import BranchStep, CropStep, HostStep, NetworkStep, Step
+from trtkit.report.artifacts_in import find_artifacts
 from trtkit.report.console import console, table
 from trtkit.runtime import tensorrt
 from trtkit.runtime.engines import versions_for
 
-SUFFIXES = (".onnx", ".engine")
 _RANGE = ("min", "opt", "max")
 
 
@@ -41,20 +42,26 @@ def verify(files: list[Path], here_alone: bool = False) -> int:
     """
     printer = console()
     first = 0
-    found = list(_artifacts(files))
+
+    def failed(error: TrtkitError) -> None:
+        nonlocal first
+        first = first or error.exit_code
+        printer.print(f"failed  {error}")
+
+    found, unseen = find_artifacts(files)
+    for error in unseen:
+        failed(error)
     for folder in dict.fromkeys(file.parent for file in found):
         try:
             unfinished.check(folder)
         except TrtkitError as error:
-            first = first or error.exit_code
-            printer.print(f"failed  {error}")
+            failed(error)
     for file in found:
         try:
             record = manifest.read_verified(file)
             printer.print(f"ok      {file}{_judged(file, record, here_alone)}")
         except TrtkitError as error:
-            first = first or error.exit_code
-            printer.print(f"failed  {error}")
+            failed(error)
     return first
 
 
@@ -69,19 +76,8 @@ def _judged(file: Path, record: Manifest, here_alone: bool) -> str:
         return f" (hash and manifest; {why})"
     loader = tensorrt.library_version() if record.made_with.tool == tensorrt.NAME else None
     capability = wanted if wanted in here else next(iter(here), None)
-    judge_engine(record, capability, versions_for(record, loader), manifest.root_of(record, file))
+    judge_engine(record, capability, versions_for(record, loader), root_of(record, file))
     return ""
-
-
-def _artifacts(files: list[Path]) -> Iterator[Path]:
-    for file in files:
-        if not file.is_dir():
-            yield file
-            continue
-        found = sorted(path for path in file.rglob("*") if path.suffix in SUFFIXES)
-        if not found:
-            raise Mistake(f"{file} holds no artifacts ({', '.join(SUFFIXES)})")
-        yield from found
 
 
 def _chain_facts(file: Path) -> Iterator[tuple[str, str]]:

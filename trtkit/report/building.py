@@ -14,7 +14,7 @@ from trtkit import config as configuration
 from trtkit import models
 from trtkit.build_engines.precision_choice import best, enforce_tolerance
 from trtkit.build_engines.run import Outcome, build_engines
-from trtkit.calib.standing import check_any_quantized, why_not_int8
+from trtkit.calib.standing import why_not_int8
 from trtkit.calib.target import Target
 from trtkit.config import Config, Precision
 from trtkit.errors import Mistake
@@ -22,6 +22,7 @@ from trtkit.export.ready import ready
 from trtkit.export.run import ensure
 from trtkit.files import check_writable, write_whole
 from trtkit.models.spec import Model
+from trtkit.report.build_options import check_any_int8, check_options
 from trtkit.report.console import console, remarks, table
 
 COLUMNS = ("network", "GPU", "cc", "state", "file", "Half", "Int8", "activations + weights", "executed")
@@ -57,6 +58,7 @@ def show(
     Raises the first error; engines finished before it stand.
     """
     settings = configuration.load(config)
+    check_options(wish.precision, wish.images, wish.accept_loss, weights)
     if not gpus:
         raise Mistake(f"--gpu is missing; name one or more of: {', '.join(settings.gpus)}")
     for gpu in gpus:
@@ -78,6 +80,7 @@ def show(
         shown.add_row(*line)
     printer.print(shown)
     notes += [row[2].sentence for row in rows if row[2].state == "served by onnxruntime"]
+    notes += [note for row in rows if (note := memory_note(row, settings))]
     for sentence in dict.fromkeys(notes):
         aside.print(sentence)
     files = {row[2].path for row in rows}
@@ -90,13 +93,13 @@ def show(
 def _build_model(
     aside: Console, model: Model, gpus: list[str], wish: Wish, settings: Config, notes: list[str]
 ) -> list[Row]:
-    """Adds to `notes` why 'auto' chose as it did, and what has no INT8."""
+    """Adds to `notes` why 'auto' chose as it did, what has no INT8, and what was made unasked."""
     rows: list[Row] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=aside, transient=True, disable=not aside.is_terminal) as bar:
         targets = [Target(model, network, wish.out, settings) for network in model.networks]
         if wish.precision == "int8":
-            check_any_quantized(targets)
+            check_any_int8(targets, gpus)
         for target in targets:
             network = target.spec
             task = bar.add_task(f"{target.name} ONNX", total=None)
@@ -110,7 +113,7 @@ def _build_model(
             for precision in dict.fromkeys(precisions.values()):
                 chosen = [gpu for gpu in gpus if precisions[gpu] == precision]
                 bar.update(task, description=f"{target.name} ONNX", completed=0, total=None)
-                onnx = _onnx(target, precision, wish)
+                onnx = _onnx(target, precision, wish, notes)
                 bar.update(task, description=f"{target.name} engines")
                 made = build_engines(
                     model=model.name,
@@ -142,12 +145,30 @@ def _precision(target: Target, gpu: str, wish: Wish, notes: list[str]) -> Precis
     return choice.precision
 
 
-def _onnx(target: Target, precision: Precision, wish: Wish) -> Path:
+def _onnx(target: Target, precision: Precision, wish: Wish, notes: list[str]) -> Path:
     """The file to build from. Raises Mistake or CheckFailed for an INT8 form that is missing, stale or too far off."""
     if precision == "int8":
         enforce_tolerance(target, wish.accept_loss)
-        return target.onnx("int8")
-    return ensure(target.model, target.spec, precision, wish.out, target.config, wish.images).path
+        path, note = target.onnx("int8"), target.exact.note
+    else:
+        made = ensure(target.model, target.spec, precision, wish.out, target.config, wish.images)
+        path, note = made.path, made.note
+    notes += [f"note: {note}"] if note else []
+    return path
+
+
+def memory_note(row: Row, settings: Config) -> str | None:
+    """What to know of an engine that needs more memory than the card has."""
+    name, gpu, outcome = row
+    record, card = outcome.manifest, settings.gpu(gpu)
+    plan = record.made_for.memory_plan if record else None
+    if record is None or plan is None or plan.activation_bytes + plan.weights_bytes <= card.memory_gib << 30:
+        return None
+    needed = (plan.activation_bytes + plan.weights_bytes) / 2**30
+    return (
+        f"note: {name} needs {needed:.1f} GiB at its profiles' largest, and {gpu} ({card.title}) has "
+        f"{card.memory_gib} GiB; make max smaller under models.{record.model} in engines.yaml"
+    )
 
 
 def _cells(row: Row, settings: Config) -> tuple[str, ...]:

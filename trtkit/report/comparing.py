@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from trtkit.errors import Mistake
 from trtkit.models.imaging import encode, quality
-from trtkit.models.imaging.decode import Picture, decode
+from trtkit.models.imaging.decode import Picture, check_readable, decode
 from trtkit.models.imaging.side_by_side import difference, sheet
 from trtkit.report.console import console, remarks
 
@@ -19,12 +20,15 @@ _BEHIND = 128.0
 def show(first: Path, second: Path, out: Path | None, max_megapixels: float) -> None:
     """Print PSNR and SSIM of the pictures and write A, B and |A - B| to `out` (default: A's name + .compare.png).
 
-    Raises Mistake for pictures of different sizes or smaller than SSIM's window, and for an `out` that would replace
-    one of them.
+    Raises Mistake for what is no file, for pictures of different sizes or smaller than SSIM's window, and for an `out`
+    that would replace one of them.
     """
+    for picture in (first, second):
+        check_readable(picture)
     out = out or first.with_name(f"{first.stem}.compare.png")
     for picture in (first, second):
-        if out.resolve() == picture.resolve():
+        # Not Path.resolve, which raises for a link that leads to itself.
+        if os.path.realpath(out) == os.path.realpath(picture):
             raise Mistake(f"--out {out} would replace a picture it compares; name another file")
     a, b = (decode(path, limit_megapixels=max_megapixels) for path in (first, second))
     if a.size != b.size:

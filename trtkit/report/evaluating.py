@@ -50,6 +50,8 @@ def show(
         if not possible:
             continue
         found = _with_a_bar(aside, target, possible, _pictures(target, folder, limit), backend, device, batch)
+        if target.exact.note:
+            aside.print(f"note: {target.exact.note}")
         _print(printer, aside, target, found)
 
 

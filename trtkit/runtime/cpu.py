@@ -17,6 +17,7 @@ from trtkit.errors import CheckFailed
 from trtkit.optional import need
 from trtkit.runtime.backend import Arrays, IOTensors, check_inputs
 from trtkit.runtime.onnx_types import dynamic_as_none, numpy_dtype
+from trtkit.runtime.ort_file import model_of
 
 if TYPE_CHECKING:
     from trtkit.config import Profile
@@ -38,8 +39,7 @@ class CpuBackend:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
 
         def fresh() -> Any:
-            content = str(onnx) if isinstance(onnx, Path) else onnx
-            return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            return ort.InferenceSession(model_of(onnx), options, providers=["CPUExecutionProvider"])
 
         self._open = fresh
         try:

@@ -12,6 +12,7 @@ from trtkit.errors import CheckFailed, MissingComponent
 from trtkit.optional import need
 from trtkit.runtime.cuda_api import OutOfMemory
 from trtkit.runtime.gpu import Place
+from trtkit.runtime.ort_file import model_of
 
 PROVIDER = "CUDAExecutionProvider"
 _ERRORS = 3
@@ -58,7 +59,7 @@ class Sessions:
         settings.enable_mem_pattern = False
         try:
             session = ort.InferenceSession(
-                str(content) if isinstance(content, Path) else content,
+                model_of(content),
                 settings,
                 providers=[(PROVIDER, options), "CPUExecutionProvider"],
                 disabled_optimizers=without,

@@ -9,6 +9,7 @@ import numpy as np
 
 from trtkit.errors import CheckFailed
 from trtkit.optional import need
+from trtkit.runtime.ort_file import model_of
 
 
 class HostWork:
@@ -22,9 +23,7 @@ class HostWork:
         options.enable_mem_pattern = False
         options.enable_cpu_mem_arena = False
         try:
-            self._session = ort.InferenceSession(
-                str(onnx) if isinstance(onnx, Path) else onnx, options, providers=["CPUExecutionProvider"]
-            )
+            self._session = ort.InferenceSession(model_of(onnx), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             # ONNX Runtime's exception types are private to its extension module.
             subject = onnx if isinstance(onnx, Path) else "a host part"
