@@ -61,6 +61,13 @@ def test_a_mismatch_is_one_sentence_with_the_command_that_mends_it(capability, v
     assert "\n" not in text
 
 
+def test_a_version_compatible_engine_is_built_again_as_one():
+    made_with = MadeWith(trtkit="0", tool="tensorrt", version="10.16.1.11", flags={"version_compatible": True})
+    compatible = engine("tensorrt").model_copy(update={"made_with": made_with})
+    with pytest.raises(CheckFailed, match=r"--builder tensorrt --precision fp16 --version-compatible --out other$"):
+        judge_engine(compatible, "8.6", {"tensorrt": "10.9.0.34"}, Path("other"))
+
+
 def test_a_tensorrt_engine_names_its_own_extra():
     with pytest.raises(CheckFailed, match=r"trtkit\[tensorrt\]"):
         judge_engine(engine("tensorrt"), "8.6", {})

@@ -49,4 +49,6 @@ def _mending(manifest: Manifest, capability: str | None, installed: str | None, 
     name = f"{manifest.model} --style {manifest.style}" if manifest.style else manifest.model
     # Another builder's engine is another file, which mends none; but for another GPU the maker may have nothing.
     builder = f" --builder {maker}" if capability == wanted else ""
-    return f"run: trtkit build {name} --gpu {sm(capability)}{builder} --precision {manifest.precision}{at_root(root)}"
+    kept = " --version-compatible" if manifest.made_with.flags.get("version_compatible") and builder else ""
+    precision = f"--precision {manifest.precision}{kept}"
+    return f"run: trtkit build {name} --gpu {sm(capability)}{builder} {precision}{at_root(root)}"
