@@ -137,4 +137,6 @@ def test_48_megapixels_take_hardly_more_memory_than_6(root, tmp_path, portrait_p
     small = peak_beyond_pixels(root, tmp_path, 3000, 2000, portrait_pixels)
     large = peak_beyond_pixels(root, tmp_path, 8000, 6000, portrait_pixels)
     assert large < 2**30
-    assert large < 1.3 * small, f"{large / 2**20:.0f} MiB beside {small / 2**20:.0f} MiB"
+    # Not even one more copy of the picture. A share of the smaller figure would say as much of what the network takes,
+    # which differs from processor to processor.
+    assert large < small + 8000 * 6000 * 3, f"{large / 2**20:.0f} MiB beside {small / 2**20:.0f} MiB"
