@@ -7,6 +7,7 @@ from trtkit import manifest, models
 from trtkit.errors import CheckFailed, Mistake
 from trtkit.files import sha256
 from trtkit.manifest import CameOut, MadeOf, MadeWith, Manifest, WeightsRecord
+from trtkit.mending import mending_command
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_the_mending_command_of_an_engine_names_its_capability_and_builder(artif
     )
     path = Path("artifacts/cv_unet/matting.fp16.sm86.tensorrt-rtx.engine")
     command = "trtkit build cv_unet --gpu sm86 --builder tensorrt-rtx --precision fp16 --force"
-    assert manifest.mending_command(engine, path) == f"make it again with: {command}"
+    assert mending_command(engine, path) == f"make it again with: {command}"
 
 
 def _int8_engine(artifact, figures, tolerance, flags):
@@ -133,22 +134,22 @@ def test_the_mending_command_of_an_engine_keeps_what_it_was_built_with(artifact,
     command = "make it again with: trtkit build cv_unet --gpu sm89 --builder tensorrt --precision int8 --force"
     loss = " --accept-loss" if lossy else ""
     plain = _int8_engine(artifact, figures, tolerance, {})
-    assert manifest.mending_command(plain, path) == command + loss
+    assert mending_command(plain, path) == command + loss
     portable = _int8_engine(artifact, figures, tolerance, {"version_compatible": True})
-    assert manifest.mending_command(portable, path) == f"{command} --version-compatible{loss}"
+    assert mending_command(portable, path) == f"{command} --version-compatible{loss}"
 
 
 def test_the_mending_command_makes_it_where_it_lies_and_of_what_it_was(artifact):
     record = manifest.read(artifact)
     command = "make it again with: trtkit export cv_unet --precision fp32 --force --weights CHECKPOINT"
-    assert manifest.mending_command(record, Path("artifacts/cv_unet/a.onnx")) == command
-    assert manifest.mending_command(record, Path("my files/cv_unet/a.onnx")) == f"{command} --out 'my files'"
+    assert mending_command(record, Path("artifacts/cv_unet/a.onnx")) == command
+    assert mending_command(record, Path("my files/cv_unet/a.onnx")) == f"{command} --out 'my files'"
     ours = record.model_copy(update={"made_of": MadeOf(weights=WeightsRecord(kind="embedded", sha256="0" * 64))})
-    assert manifest.mending_command(ours, Path("bad/cv_unet/a.onnx")) == (
+    assert mending_command(ours, Path("bad/cv_unet/a.onnx")) == (
         "make it again with: trtkit export cv_unet --precision fp32 --force --weights embedded --out bad"
     )
     shipped = models.get("cv_unet").embedded_onnx("matting")
-    assert manifest.mending_command(ours, shipped) == "it comes with trtkit, so install trtkit again"
+    assert mending_command(ours, shipped) == "it comes with trtkit, so install trtkit again"
 
 
 @pytest.mark.parametrize(("source", "command"), [("drawn", ""), ("folder", " --images DIR")])
@@ -157,7 +158,7 @@ def test_the_mending_command_of_an_int8_form_is_the_calibration_that_makes_it(ar
     flags = record.made_with.model_copy(update={"flags": {"image_source": source}})
     form = record.model_copy(update={"precision": "int8", "made_with": flags})
     path = Path("artifacts/cv_unet/matting.int8.onnx")
-    assert manifest.mending_command(form, path) == f"make it again with: trtkit calibrate cv_unet{command}"
+    assert mending_command(form, path) == f"make it again with: trtkit calibrate cv_unet{command}"
 
 
 def test_a_folder_is_told_from_a_file_that_is_not_there(tmp_path):
@@ -198,4 +199,4 @@ def test_of_a_calibration_the_command_keeps_its_method(artifact):
     made = manifest.read(artifact).model_copy(update={"precision": "int8"})
     flags = {"method": "percentile", "image_source": "folder"}
     made = made.model_copy(update={"made_with": made.made_with.model_copy(update={"flags": flags})})
-    assert "trtkit calibrate cv_unet --images DIR --method percentile" in manifest.mending_command(made, artifact)
+    assert "trtkit calibrate cv_unet --images DIR --method percentile" in mending_command(made, artifact)

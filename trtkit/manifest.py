@@ -18,8 +18,7 @@ from trtkit.errors import CheckFailed, Mistake, TrtkitError
 from trtkit.files import reading, sha256, write_in_order
 from trtkit.invalid import first_problem
 from trtkit.manifest_parts import problem
-from trtkit.mending import mending_by_name
-from trtkit.mending import mending_command as mending_command  # other modules know it by this one
+from trtkit.mending import mending_by_name, mending_command
 
 SCHEMA_VERSION = 1
 SUFFIXES = (".onnx", ".engine")

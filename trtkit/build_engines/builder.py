@@ -24,7 +24,7 @@ class Source:
     """The typed ONNX, in bytes and not as a file, which another process may write anew while a builder starts.
 
     Errors call it `what`. `kept`: compute layers that are in a higher precision on purpose; `mending`: what makes it
-    again, as manifest.mending_command says it.
+    again, as mending.mending_command says it.
     """
 
     onnx: bytes

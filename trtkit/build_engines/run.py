@@ -20,6 +20,7 @@ from trtkit.build_engines.select import AUTO, NoBuilder, choose
 from trtkit.config import Config, NetworkConfig, Precision
 from trtkit.errors import Mistake
 from trtkit.manifest import KEPT, CameOut, MadeFor, MadeOf, MadeWith, Manifest
+from trtkit.mending import mending_command
 
 State = Literal["built", "up to date", "served by onnxruntime"]
 
@@ -146,7 +147,7 @@ class _Job:
         """What is built from: the very bytes that the engine's manifest will name. Raises CheckFailed."""
         content = manifests.content_of(self.onnx, self.source)
         kept = int(self.source.made_with.flags.get(KEPT, 0))
-        mending = manifests.mending_command(self.source, self.onnx)
+        mending = mending_command(self.source, self.onnx)
         return Source(content, str(self.onnx), self.precision, kept, mending)
 
     def manifest(self, built: Built, key: str) -> Manifest:

@@ -11,6 +11,7 @@ from trtkit.config import Config, Precision
 from trtkit.errors import CheckFailed, Mistake
 from trtkit.export.ready import check_one_set
 from trtkit.manifest import Manifest
+from trtkit.mending import mending_command
 from trtkit.models.imported import chain_file
 from trtkit.models.spec import Model, NetworkSpec
 from trtkit.runtime.cuda import onnx_file
@@ -133,7 +134,7 @@ def _engine(
             if record.made_with.flags.get("version_compatible") or not record.made_for.profiles:
                 raise CheckFailed(
                     f"{path} is not an engine that Triton loads as it is (version-compatible, or without profiles); "
-                    f"{manifest.mending_command(record, path)}"
+                    f"{mending_command(record, path)}"
                 )
             return Artifact(path, record)
     option = f" --precision {precision}" if precision else ""
@@ -149,7 +150,7 @@ def _same_weights(onnx: Artifact, engines: dict[str, Artifact]) -> None:
         if engine.record.made_of.weights.sha256 != onnx.record.made_of.weights.sha256:
             raise CheckFailed(
                 f"{engine.path} and {onnx.path} were made of different weights; "
-                f"{manifest.mending_command(engine.record, engine.path)}"
+                f"{mending_command(engine.record, engine.path)}"
             )
 
 

@@ -12,6 +12,7 @@ from tests.real_cartoons import REAL
 from trtkit import config, manifest, models
 from trtkit.build_engines.run import build_engine
 from trtkit.export.run import ensure, export
+from trtkit.mending import mending_command
 
 torch = pytest.importorskip("torch")
 from safetensors.torch import save_file  # noqa: E402
@@ -97,5 +98,5 @@ def test_a_style_is_exported_and_built_in_a_folder_of_its_own(trtkit, in_empty_f
     path = in_empty_folder / "artifacts" / "dct_net-sketch" / "head.fp32.onnx"
     record = manifest.read_verified(path)
     assert (record.model, record.style, record.made_of.weights.kind) == ("dct_net", "sketch", "file")
-    assert "trtkit export dct_net --style sketch" in manifest.mending_command(record, path)
+    assert "trtkit export dct_net --style sketch" in mending_command(record, path)
     assert not (in_empty_folder / "artifacts" / "dct_net").exists()
